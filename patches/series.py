@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+"""
+List, check and write a patch series.
+
+DIRECTORY holds one file per patch, in the format of git format-patch, and a
+file named "series" with one stanza per patch. The order of the stanzas is the
+order of the patches. The metadata live there and not in the commit messages,
+so that writing the commits out again loses nothing.
+
+    series.py list DIRECTORY
+    series.py check DIRECTORY
+    series.py export DIRECTORY CHECKOUT
+"""
+
+import email
+import email.policy
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+FIELDS = ("Patch", "Ticket", "Why", "Upstream", "Drop-When")
+UPSTREAM_STATUS = re.compile(r"(not sent|sent|merged|never)\b")
+SUBJECT = re.compile(
+    r"(?P<tickets>(Fixed|Refs) #\d+(, (Fixed |Refs )?#\d+)* -- )?"
+    r"(?P<verb>[A-Z][\w-]*) .*[^.]\.$"
+)
+# Upstream's subjects begin with a verb in the past tense. It ends with "ed"
+# or is one of these.
+IRREGULAR_VERBS = set(
+    "Began Bound Broke Brought Built Chose Cut Drew Fed Fell Found Gave Got "
+    "Held Hid Kept Laid Led Left Let Lost Made Met Overrode Put Ran Read Rebuilt "
+    "Redid Reran Rethrew Rewrote Sent Set Shrank Shut Sped Split Spread Stuck "
+    "Swept Threw Took Undid Withdrew Wrote".split()
+)
+# Flags that make the output depend on the commit alone.
+FORMAT_PATCH = (
+    "format-patch --stdout --zero-commit --no-signature --no-numbered --no-stat "
+    "--full-index --no-renames -1"
+).split()
+
+
+def git(*args, cwd=None, stdin=None):
+    return subprocess.run(
+        ("git", *args), cwd=cwd, input=stdin, check=True, stdout=subprocess.PIPE
+    ).stdout
+
+
+def read_series(directory):
+    """
+    Return the header comment and a dict that maps the name of each patch to
+    the text of its stanza, as written.
+    """
+    header, stanzas = "", {}
+    path = directory / "series"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    for block in re.split(r"\n\s*\n", text.strip()):
+        if all(line.startswith("#") for line in block.splitlines()):
+            if stanzas:
+                sys.exit(f"error: {path}: comments go to the top or into a stanza")
+            header += block + "\n\n"
+            continue
+        name = fields(block).get("Patch")
+        if not name:
+            sys.exit(f"error: {path}: no Patch field in the stanza: {block!r}")
+        if name in stanzas:
+            sys.exit(f"error: {path}: {name} is listed twice")
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*\.patch", name):
+            sys.exit(f"error: {path}: {name!r} is not the name of a patch file")
+        stanzas[name] = block
+    return header, stanzas
+
+
+def fields(stanza):
+    """Return the fields of a stanza: "Name: value", folded like an email's."""
+    lines = [line for line in stanza.splitlines() if not line.startswith("#")]
+    result = {}
+    for line in lines:
+        if line[:1].isspace() and result:
+            result[name] = f"{result[name]} {line.strip()}".strip()
+        elif match := re.fullmatch(r"([\w-]+):\s*(.*)", line):
+            name, value = match.groups()
+            if name in result:
+                raise SystemExit(f"error: series: {name} given twice: {stanza!r}")
+            result[name] = value.strip()
+        else:
+            raise SystemExit(f"error: series: not a field: {line!r}")
+    return result
+
+
+def read_patch(path):
+    """Return the subject and the body of the commit message in a patch."""
+    message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+    subject = re.sub(r"^\[PATCH\] ", "", str(message["Subject"] or ""))
+    payload = message.get_payload(decode=True).decode()
+    body = re.split(r"^(?:---|diff --git .*)$", payload, maxsplit=1, flags=re.M)[0]
+    return subject, body.strip("\n")
+
+
+def list_patches(directory):
+    _, stanzas = read_series(directory)
+    for name in stanzas:
+        if not (directory / name).is_file():
+            sys.exit(f"error: {directory}/series lists {name}, which is missing")
+    if stanzas:
+        print(*stanzas, sep="\n")
+
+
+def check_stanza(name, stanza):
+    values = fields(stanza)
+    for field in FIELDS:
+        if not values.get(field) or "TODO" in values[field]:
+            yield f"series: {name}: {field} is to be filled in"
+    for field in values:
+        if field not in FIELDS:
+            yield f"series: {name}: unknown field {field}"
+    if not re.fullmatch(r"none|#\d+(, #\d+)*|TODO.*", values.get("Ticket", "none")):
+        yield f"series: {name}: Ticket is neither '#N' nor 'none'"
+    status = values.get("Upstream", "")
+    if status and "TODO" not in status and not UPSTREAM_STATUS.match(status):
+        yield (
+            f"series: {name}: Upstream starts with none of 'not sent', 'sent', "
+            f"'merged', 'never'"
+        )
+
+
+def check_message(name, ticket, subject, body):
+    match = SUBJECT.fullmatch(subject)
+    if match is None:
+        yield (
+            f"{name}: the subject is not 'Fixed #N -- Did X.', 'Refs #N -- Did X.' "
+            f"or 'Did X.': {subject}"
+        )
+    else:
+        verb = match["verb"]
+        if not verb.endswith("ed") and verb not in IRREGULAR_VERBS:
+            yield f"{name}: the subject's verb is not in the past tense: {verb}"
+        tickets = ", ".join(re.findall(r"#\d+", match["tickets"] or "")) or "none"
+        if ticket and "TODO" not in ticket and ticket != tickets:
+            yield f"{name}: subject says ticket {tickets}, series says {ticket}"
+    # Upstream asks for about 72 characters, but often needs a few more.
+    if len(subject) > 79:
+        yield f"{name}: the subject is longer than 79 characters: {subject}"
+    # What can't be wrapped is left alone: a URL, a quoted command.
+    long_lines = [
+        line
+        for line in body.splitlines()
+        if len(line) > 72 and " " in line.strip() and not line.startswith("    ")
+    ]
+    if long_lines:
+        yield (
+            f"{name}: {len(long_lines)} lines of the body are longer than 72 "
+            f"characters, first: {long_lines[0]}"
+        )
+
+
+def check(directory):
+    _, stanzas = read_series(directory)
+    errors = []
+    for name, stanza in stanzas.items():
+        errors += check_stanza(name, stanza)
+        if not (directory / name).is_file():
+            errors.append(f"series: {name} is listed but missing")
+            continue
+        ticket = fields(stanza).get("Ticket")
+        errors += check_message(name, ticket, *read_patch(directory / name))
+    for path in sorted(directory.glob("*.patch")):
+        if path.name not in stanzas:
+            errors.append(f"{path.name} is not listed in series")
+    for error in errors:
+        print(f"error: {directory}/{error}", file=sys.stderr)
+    sys.exit(bool(errors))
+
+
+def patch_id(patch):
+    """Identify a patch by its changes alone, whatever its message says."""
+    return git("patch-id", "--stable", stdin=patch).split(b" ")[0]
+
+
+def export(directory, checkout):
+    header, stanzas = read_series(directory)
+    if git("rev-list", "--merges", "upstream..HEAD", cwd=checkout):
+        sys.exit("error: a series has no merges: rebase the branch first")
+    patches, subjects = {}, {}
+    log = git("log", "--reverse", "--format=%H %f", "upstream..HEAD", cwd=checkout)
+    for line in log.decode().splitlines():
+        commit, slug = line.split(" ")
+        name = slug.lower() + ".patch"
+        patch = git(*FORMAT_PATCH, commit, cwd=checkout)
+        if not patch:
+            sys.exit(f"error: commit {commit[:12]} ({slug}) changes nothing: drop it")
+        if name in patches:
+            sys.exit(f"error: two commits have the same subject ({slug}): reword one")
+        patches[name] = patch
+        subject = git("log", "-1", "--format=%s", commit, cwd=checkout).decode()
+        subjects[name] = ", ".join(re.findall(r"#\d+", subject.partition(" -- ")[0]))
+
+    # A patch whose subject was changed keeps its stanza.
+    gone = {name: stanzas[name] for name in stanzas if name not in patches}
+    old_names = {
+        patch_id((directory / name).read_bytes()): name
+        for name in gone
+        if (directory / name).is_file()
+    }
+    for name in patches:
+        if name in stanzas:
+            continue
+        old_name = old_names.pop(patch_id(patches[name]), None)
+        if old_name:
+            print(f"{old_name} is now {name}", file=sys.stderr)
+            stanzas[name] = gone.pop(old_name).replace(old_name, name)
+        else:
+            print(f"new: {name}: fill in its stanza in series", file=sys.stderr)
+            stanzas[name] = (
+                f"Patch: {name}\nTicket: {subjects[name] or 'none'}\nWhy: TODO\n"
+                f"Upstream: not sent\nDrop-When: TODO"
+            )
+    for stanza in gone.values():
+        print("dropped, its commit is gone:", file=sys.stderr)
+        print(textwrap.indent(stanza, "    "), file=sys.stderr)
+
+    write(
+        directory / "series",
+        (header + "\n\n".join(stanzas[name] for name in patches) + "\n").encode(),
+    )
+    for name, patch in patches.items():
+        write(directory / name, patch)
+    for path in directory.glob("*.patch"):
+        if path.name not in patches:
+            path.unlink()
+
+
+def write(path, content):
+    """Write a file, unless that would not change it."""
+    if not path.exists() or path.read_bytes() != content:
+        path.write_bytes(content)
+
+
+if __name__ == "__main__":
+    commands = {"list": list_patches, "check": check, "export": export}
+    if len(sys.argv) < 3 or sys.argv[1] not in commands:
+        sys.exit(__doc__)
+    commands[sys.argv[1]](*map(Path, sys.argv[2:]))
