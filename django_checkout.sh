@@ -60,15 +60,14 @@ series() {
 fetch_release() {
     local sdist=build/django-$1.tar.gz sum pin
     if [[ ! -f $sdist ]]; then
-        rm -rf build/download
         if ! "$python" -m pip download --no-deps --no-binary :all: \
-            --retries 1 --dest build/download "Django==$1" >build/pip.log 2>&1; then
+            --retries 1 --dest "$temporary" "Django==$1" >build/pip.log 2>&1; then
             ! grep -q "from versions: [0-9]" build/pip.log ||
                 die "there is no release $1 of Django"
             die "pip could not download Django $1, see build/pip.log: without" \
                 "a network, put the source distribution at $sdist"
         fi
-        mv build/download/[Dd]jango-"$1".tar.gz "$sdist"
+        mv "$temporary"/[Dd]jango-"$1".tar.gz "$sdist"
     fi
     sum=$("$python" -c 'import hashlib, sys
 print(hashlib.file_digest(open(sys.argv[1], "rb"), "sha256").hexdigest())' "$sdist")
@@ -112,7 +111,9 @@ make_checkout() {
         mkdir "$new"
         tar -xzf "build/django-$django.tar.gz" --strip-components 1 -C "$new"
         git init --quiet --initial-branch fastmigrations "$new"
-        printf '%s\n' '*.egg-info' '*.pyc' __pycache__/ >"$new/.git/info/exclude"
+        # The source distribution lacks upstream's .gitignore.
+        printf '%s\n' '*.egg-info' '*.pyc' __pycache__/ .coverages/ _build/ \
+            >"$new/.git/info/exclude"
         git -C "$new" add --all
         add_release_notes_stub "$new"
         git -C "$new" commit --quiet -m "Django $django"
@@ -218,8 +219,8 @@ export_series() {
         refuse "is not on the branch fastmigrations: check it out first"
     read_state
     [[ -n $force || ${known_hash:=$patches_hash} == "$patches_hash" ]] ||
-        refuse "is older than the files in $PATCHES, which changed since: use" \
-            "--force to overwrite these, or without --export to discard it"
+        refuse "lacks changes made in $PATCHES since: --export --force" \
+            "overwrites them, --force alone discards the checkout's commits"
     series export "$PATCHES" "$checkout"
     write_state
 }

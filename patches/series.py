@@ -76,16 +76,13 @@ def fields(stanza):
     """Return the fields of a stanza: "Name: value", folded like an email's."""
     lines = [line for line in stanza.splitlines() if not line.startswith("#")]
     result = {}
-    for line in lines:
-        if line[:1].isspace() and result:
-            result[name] = f"{result[name]} {line.strip()}".strip()
-        elif match := re.fullmatch(r"([\w-]+):\s*(.*)", line):
-            name, value = match.groups()
-            if name in result:
-                raise SystemExit(f"error: series: {name} given twice: {stanza!r}")
-            result[name] = value.strip()
-        else:
-            raise SystemExit(f"error: series: not a field: {line!r}")
+    for line in re.sub(r"\n[ \t]+", " ", "\n".join(lines)).splitlines():
+        match = re.fullmatch(r"([\w-]+):\s*(.*)", line)
+        if match is None:
+            sys.exit(f"error: series: not a field: {line!r}")
+        if match[1] in result:
+            sys.exit(f"error: series: {match[1]} twice in one stanza: {stanza!r}")
+        result[match[1]] = match[2].strip()
     return result
 
 
