@@ -160,7 +160,7 @@ discard_work() {
 apply_series() {
     local names files next patch
     names=$(series list "$PATCHES")
-    # shellcheck disable=SC2086 # The names contain no spaces.
+    # shellcheck disable=SC2046,SC2086 # The names contain no spaces.
     if [[ -z $names ]] || git -C "$1" am --quiet --3way --keep-non-patch \
         --committer-date-is-author-date $(printf "$PWD/$PATCHES/%s " $names) \
         >build/am.log 2>&1; then

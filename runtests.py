@@ -195,9 +195,6 @@ def environment(database=None):
     env = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(TESTS)]),
-        "COVERAGE_FILE": str(COVERAGE / "data"),
-        # The quickest way to measure lines, but not yet always the default.
-        "COVERAGE_CORE": "sysmon",
     }
     if database:
         env["DJANGO_SETTINGS_MODULE"] = SETTINGS[database]
@@ -233,7 +230,7 @@ class Run:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            **kwargs,
+            **{"cwd": ROOT, **kwargs},
         )
         output = b""
         while chunk := os.read(process.stdout.fileno(), 65536):
@@ -328,11 +325,11 @@ def lint(run):
 
 
 def report_coverage(run):
-    env = {**os.environ, "COVERAGE_FILE": str(COVERAGE / "data")}
     xml = COVERAGE / "coverage.xml"
+    rcfile = f"--rcfile={ROOT}/tox.ini"
     for command in [["combine", "--quiet"], ["xml", "--quiet", "-o", xml]]:
-        command = [sys.executable, "-m", "coverage", *command]
-        subprocess.run(command, env=env, check=True)
+        command = [sys.executable, "-m", "coverage", *command, rcfile]
+        subprocess.run(command, cwd=ROOT, check=True)
     run.step(
         "coverage of the lines that the series adds",
         [

@@ -21,6 +21,7 @@ import textwrap
 from pathlib import Path
 
 FIELDS = ("Patch", "Ticket", "Why", "Upstream", "Drop-When")
+TICKET = re.compile(r"none|#\d+(, #\d+)*")
 UPSTREAM_STATUS = re.compile(r"(not sent|sent|merged|never)\b")
 SUBJECT = re.compile(
     r"(?P<tickets>(Fixed|Refs) #\d+(, (Fixed |Refs )?#\d+)* -- )?"
@@ -112,7 +113,7 @@ def check_stanza(name, stanza):
     for field in values:
         if field not in FIELDS:
             yield f"series: {name}: unknown field {field}"
-    if not re.fullmatch(r"none|#\d+(, #\d+)*|TODO.*", values.get("Ticket", "none")):
+    if not TICKET.fullmatch(values.get("Ticket") or "none"):
         yield f"series: {name}: Ticket is neither '#N' nor 'none'"
     status = values.get("Upstream", "")
     if status and "TODO" not in status and not UPSTREAM_STATUS.match(status):
@@ -134,7 +135,7 @@ def check_message(name, ticket, subject, body):
         if not verb.endswith("ed") and verb not in IRREGULAR_VERBS:
             yield f"{name}: the subject's verb is not in the past tense: {verb}"
         tickets = ", ".join(re.findall(r"#\d+", match["tickets"] or "")) or "none"
-        if ticket and "TODO" not in ticket and ticket != tickets:
+        if TICKET.fullmatch(ticket or "") and ticket != tickets:
             yield f"{name}: subject says ticket {tickets}, series says {ticket}"
     # Upstream asks for about 72 characters, but often needs a few more.
     if len(subject) > 79:

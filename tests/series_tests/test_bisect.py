@@ -1,0 +1,62 @@
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from checkout_tests.utils import ROOT
+from django.test import SimpleTestCase
+
+PATCHES = ROOT / "patches" / "6.1"
+
+
+class BisectTests(SimpleTestCase):
+    """Django works after each patch, as git bisect has it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.checkout = Path(tempfile.mkdtemp())
+        cls.addClassCleanup(shutil.rmtree, cls.checkout)
+        names = cls.run_command(
+            [sys.executable, ROOT / "patches" / "series.py", "list", PATCHES]
+        ).split()
+        original = ROOT / "build" / "django-6.1.3"
+        cls.run_command(["git", "clone", "--quiet", "--shared", original, "."])
+        cls.run_command(["git", "checkout", "--quiet", "upstream"])
+        identity = ["-c", "user.name=Tests", "-c", "user.email=tests@localhost"]
+        # Not --3way: the patches are for this very Django.
+        cls.run_command(
+            ["git", *identity, "am", "--quiet", *(PATCHES / name for name in names)]
+        )
+        log = cls.run_command(["git", "log", "--reverse", "--format=%H", "upstream.."])
+        cls.commits = dict(zip(names, log.split(), strict=True))
+
+    @classmethod
+    def run_command(cls, args, **env):
+        # The tests are neither those that run this nor part of the coverage.
+        ignored = ("COVERAGE_", "DJANGO_", "PYTHONPATH", "RUNTESTS_")
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(ignored)}
+        process = subprocess.run(
+            [str(arg) for arg in args],
+            cwd=cls.checkout,
+            env={**inherited, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if process.returncode:
+            raise AssertionError(process.stdout)
+        return process.stdout
+
+    def test_each_patch(self):
+        for name, commit in self.commits.items():
+            with self.subTest(patch=name):
+                self.run_command(["git", "checkout", "--quiet", commit])
+                output = self.run_command(
+                    [sys.executable, "tests/runtests.py", "migrations", "schema"],
+                    PYTHONPATH=str(self.checkout),
+                )
+                self.assertRegex(output, r"\nRan \d{3,} tests in ")
