@@ -133,9 +133,9 @@ refuse_unfinished_work() {
     local git_dir=$checkout/.git
     [[ ! -d $git_dir/rebase-apply && ! -d $git_dir/rebase-merge ]] ||
         refuse "is in the middle of git am or git rebase: --continue or" \
-            "--abort it there $1"
+            "--abort it there$1"
     [[ -z $(git -C "$checkout" status --porcelain) ]] ||
-        refuse "has uncommitted changes: commit or stash them $1"
+        refuse "has uncommitted changes: commit or stash them$1"
 }
 
 refuse_unexported_work() {
@@ -201,7 +201,7 @@ update_checkout() {
     if [[ -n $force ]]; then
         discard_work
     else
-        refuse_unfinished_work "or use --force to discard the work"
+        refuse_unfinished_work ", or use --force to discard the work"
         refuse_unexported_work
         [[ $known_hash != "$patches_hash" ]] || return 0
     fi
@@ -214,7 +214,7 @@ update_checkout() {
 
 export_series() {
     [[ -d $checkout ]] || die "there is no $checkout to export: run ./django_checkout.sh first"
-    refuse_unfinished_work "before the export"
+    refuse_unfinished_work " before the export"
     [[ $(git -C "$checkout" symbolic-ref --short HEAD 2>/dev/null) == fastmigrations ]] ||
         refuse "is not on the branch fastmigrations: check it out first"
     read_state
