@@ -1,12 +1,12 @@
 """
 Compare, statement by statement, the SQL with which two trees migrate.
 
-    python compare_sql.py PROJECT --trees STOCK PATCHED --records FOLDER \\
+    python compare_sql.py PROJECT --trees STOCK [PATCHED] --records FOLDER \\
         [--backend sqlite] [--apps LABEL …]
 
 Recorded are: everything forward and, from a fully migrated database each, one
 app to zero and everything forward again. What the first tree did is kept in
-FOLDER and used again; delete it to record anew.
+FOLDER and used again; delete it to record anew. With one tree, that is all.
 
 Statements that open and close transactions are left out unless
 ``--transactions`` is given. Rows of ``django_migrations`` are compared on
@@ -29,6 +29,11 @@ TRANSACTION = re.compile(
 )
 # Named after the thread that made it.
 SAVEPOINT = re.compile(r"[\"`]s\d+_x\d+[\"`]")
+# Django takes these names from a set, so their order means nothing.
+CONTENT_TYPES = re.compile(
+    r"(SELECT .* FROM .django_content_type. WHERE .* IN \(.*) <- \((.*)\)$"
+)
+ADDRESS = re.compile(r"0x[0-9a-f]+")
 CONTEXT = 3
 
 
@@ -47,6 +52,11 @@ class Records:
 
     def result(self, step):
         return json.loads(self.path(step).with_suffix(".json").read_text())
+
+    def error(self, step):
+        """Return the error that a step ended in, or an empty string."""
+        error = self.result(step).get("error", "")
+        return ADDRESS.sub("0x…", error)
 
     def known(self, *steps):
         return self.keep and all(
@@ -95,6 +105,8 @@ class Records:
             if TRANSACTION.match(line) and not transactions:
                 continue
             line = SAVEPOINT.sub('"savepoint"', line)
+            if found := CONTENT_TYPES.match(line):
+                line = f"{found[1]} <- {sorted(found[2].split(', '))}"
             (recorder if "django_migrations" in line else schema).append(line)
         return schema, recorder
 
@@ -115,13 +127,13 @@ def compare(step, first, second, transactions):
 
     Return (whether they agree, lines to print).
     """
-    errors = [records.result(step).get("error") for records in (first, second)]
+    errors = [records.error(step) for records in (first, second)]
     if errors[0]:
-        if errors[1] in (None, errors[0]):
+        if errors[1] in ("", errors[0]):
             outcome = "fails too" if errors[1] else "succeeds"
             return True, [f"{step}: first fails ({errors[0]}), second {outcome}"]
     if errors[0] != errors[1]:
-        return False, [f"{step}: first {errors[0]}, second {errors[1]}"]
+        return False, [f"{step}: DIFFERENT, errors {errors}"]
     lines = []
     pairs = zip(
         first.statements(step, transactions), second.statements(step, transactions)
@@ -137,7 +149,7 @@ def compare(step, first, second, transactions):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("project", type=Path)
-    parser.add_argument("--trees", nargs=2, required=True, metavar="TREE")
+    parser.add_argument("--trees", nargs="+", required=True, metavar="TREE")
     parser.add_argument("--records", type=Path, required=True)
     parser.add_argument("--backend", choices=BACKENDS, default="sqlite")
     parser.add_argument("--settings", default="settings")
@@ -151,7 +163,7 @@ def main():
         options.settings,
         options.python,
     )
-    folder = options.records / f"{project.digest}-{options.backend}"
+    folder = options.records.resolve() / f"{project.digest}-{options.backend}"
     sides = [
         Records(folder / name, project, tree, keep=name == "first")
         for name, tree in zip(("first", "second"), options.trees)
@@ -164,6 +176,9 @@ def main():
 
     def check(step):
         nonlocal agree
+        if len(sides) == 1:
+            print(f"{step}: recorded", flush=True)
+            return
         same, lines = compare(step, *sides, options.transactions)
         agree &= same
         print("\n".join(lines), flush=True)

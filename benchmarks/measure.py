@@ -25,6 +25,7 @@ import datetime
 import json
 import pickle
 import random
+import secrets
 import sys
 import uuid
 from functools import partial
@@ -90,12 +91,13 @@ class Meter:
 
 
 def freeze():
-    """Make the current time and UUIDs the same in each run."""
+    """Make the current time, UUIDs and secrets the same in each run."""
     from django.utils import timezone
 
     now = datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc)
     timezone.now = lambda: now
     generator = random.Random(0)
+    secrets.choice = generator.choice
     uuid.uuid4 = lambda: uuid.UUID(int=generator.getrandbits(128), version=4)
 
 

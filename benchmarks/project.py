@@ -18,6 +18,20 @@ class CommandFailed(Exception):
     """A measured command failed; the message ends in its error output."""
 
 
+def environment(*paths):
+    """Return the environment of a Python that imports from the paths first."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(str(Path(path).resolve()) for path in paths),
+        # Every tree is compiled once, and none is written to.
+        "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "bench_pycache"),
+        # Sets of strings are in the same order in every run.
+        "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),
+    }
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
+
+
 class Project:
     """
     A project on a database backend.
@@ -76,12 +90,8 @@ class Project:
         arguments = [self.python, str(MEASURE), "--stats", str(stats)]
         if record:
             arguments += ["--record", str(record)]
-        paths = [str(Path(tree).resolve()), str(self.folder)]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(paths),
-            # Sets of strings are in the same order in every run.
-            "PYTHONHASHSEED": "0",
+        variables = {
+            **environment(tree, self.folder),
             "DJANGO_SETTINGS_MODULE": self.settings,
             "DATABASE": json.dumps(self.backend.settings(self.work)),
         }
@@ -92,7 +102,7 @@ class Project:
             process = subprocess.Popen(
                 [*arguments, *command],
                 cwd=self.folder,
-                env=environment,
+                env=variables,
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )

@@ -59,7 +59,7 @@ def scenarios(plans, prepared):
         return "migrate", key.split(".")[0], previous[key]
 
     return {
-        "floor": (full, ("floor",)),
+        "floor": (None, ("floor",)),
         "forward": (None, ("migrate",)),
         "zero": (full, ("migrate", biggest, "zero")),
         "leaf_forward": (without_leaf, ("migrate", leaf_label, leaf_name)),
