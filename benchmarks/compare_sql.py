@@ -8,6 +8,11 @@ Recorded are: everything forward and, from a fully migrated database each, one
 app to zero and everything forward again. What the first tree did is kept in
 FOLDER and used again; delete it to record anew. With one tree, that is all.
 
+The order of some statements of unpatched Django follows that of sets of
+strings, thus PYTHONHASHSEED. Statements of a migration in another order are
+accepted if the first tree, too, has them in another order with one of a few
+other seeds.
+
 Statements that open and close transactions are left out unless
 ``--transactions`` is given. Rows of ``django_migrations`` are compared on
 their own, as a migration may be recorded inside or after its transaction.
@@ -33,82 +38,105 @@ SAVEPOINT = re.compile(r"[\"`]s\d+_x\d+[\"`]")
 CONTENT_TYPES = re.compile(
     r"(SELECT .* FROM .django_content_type. WHERE .* IN \(.*) <- \((.*)\)$"
 )
+# A migration is recorded as applied or unapplied.
+RECORDED = re.compile(
+    r"(?:INSERT INTO|DELETE FROM) .django_migrations. .* <- \('(\w+)', '(\w+)'"
+)
 ADDRESS = re.compile(r"0x[0-9a-f]+")
 CONTEXT = 3
+HASH_SEEDS = 6
 
 
 class Records:
-    """What one tree did in each step; a step is a command and its start."""
+    """
+    What one tree did in each step of a project.
 
-    def __init__(self, folder, project, tree, keep):
+    Steps are "forward", and "LABEL-zero" and "LABEL-again" for each app.
+    ``prepared`` is the name of the fully migrated database; with ``keep``,
+    steps that have been recorded earlier aren't run again.
+    """
+
+    def __init__(self, folder, project, tree, prepared, keep=True, hash_seed=0):
         self.folder = folder
         self.project = project
         self.tree = tree
+        self.prepared = prepared
         self.keep = keep
+        self.hash_seed = hash_seed
+        self.transactions = False
         folder.mkdir(parents=True, exist_ok=True)
 
-    def path(self, step):
-        return self.folder / f"{step}.sql"
-
-    def result(self, step):
-        return json.loads(self.path(step).with_suffix(".json").read_text())
+    def path(self, step, suffix="sql"):
+        return self.folder / f"{step}.{suffix}"
 
     def error(self, step):
         """Return the error that a step ended in, or an empty string."""
-        error = self.result(step).get("error", "")
-        return ADDRESS.sub("0x…", error)
+        result = json.loads(self.path(step, "json").read_text())
+        return ADDRESS.sub("0x…", result.get("error", ""))
 
-    def known(self, *steps):
-        return self.keep and all(
-            self.path(step).with_suffix(".json").exists() for step in steps
-        )
+    def record(self, step):
+        """Record a step, and the one before it that it continues."""
+        if self.keep and self.path(step, "json").exists():
+            return
+        label, _, direction = step.rpartition("-")
+        if direction == "forward":
+            self.project.reset()
+            self.run(step, "migrate")
+        elif direction == "zero":
+            self.project.reset(self.prepared)
+            self.run(step, "migrate", label, "zero")
+            # It starts from here, which only now is in the work database.
+            self.run(f"{label}-again", "migrate", after=step)
 
-    def run(self, step, *command):
-        """Record a command on the work database; return whether it succeeded."""
-        result = self.project.run(self.tree, *command, record=self.path(step))
-        Path(f"{self.path(step)}.pickle").unlink()
+    def run(self, step, *command, after=None):
+        """Run a command on the work database, unless ``after`` has failed."""
+        result = {"error": "not run"}
+        self.path(step).write_text("")
+        if not (after and self.error(after)):
+            result = self.project.run(
+                self.tree, *command, record=self.path(step), hash_seed=self.hash_seed
+            )
+            self.path(step, "sql.pickle").unlink()
         result["command"] = command
-        path = self.path(step).with_suffix(".json")
-        path.write_text(json.dumps(result, indent=1))
-        return "error" not in result
+        self.path(step, "json").write_text(json.dumps(result, indent=1))
 
-    @property
-    def full(self):
-        return f"bench_{self.project.digest}_{self.folder.name}"
-
-    def forward(self):
+    def prepare(self):
+        """Make the fully migrated database."""
         backend = self.project.backend
-        if self.known("forward") and backend.exists(self.full):
+        if self.keep and backend.exists(self.prepared):
             return
-        self.project.reset()
-        self.run("forward", "migrate")
-        backend.copy(self.project.work, self.full)
+        self.path("forward", "json").unlink(missing_ok=True)
+        self.record("forward")
+        backend.copy(self.project.work, self.prepared)
 
-    def zero_and_again(self, label):
-        zero, again = f"{label}-zero", f"{label}-again"
-        if self.known(zero, again):
-            return
-        self.path(again).with_suffix(".json").unlink(missing_ok=True)
-        self.project.reset(self.full)
-        if self.run(zero, "migrate", label, "zero"):
-            self.run(again, "migrate")
-        else:
-            # Nothing to go forward from.
-            self.path(again).write_text("")
-            path = self.path(again).with_suffix(".json")
-            path.write_text(json.dumps({"error": "not run"}))
-
-    def statements(self, step, transactions):
-        """Return two lists: statements about the schema, and the recorder's."""
-        schema, recorder = [], []
+    def statements(self, step):
+        """Yield the statements of a step, and ones that mark its migrations."""
         for line in self.path(step).read_text().splitlines():
-            if TRANSACTION.match(line) and not transactions:
+            if TRANSACTION.match(line) and not self.transactions:
                 continue
             line = SAVEPOINT.sub('"savepoint"', line)
             if found := CONTENT_TYPES.match(line):
                 line = f"{found[1]} <- {sorted(found[2].split(', '))}"
-            (recorder if "django_migrations" in line else schema).append(line)
-        return schema, recorder
+            yield line
+
+    def flat(self, step):
+        """Return two lists: the statements, and what the recorder did."""
+        lines = list(self.statements(step))
+        return (
+            [line for line in lines if not RECORDED.match(line)],
+            [line for line in lines if RECORDED.match(line)],
+        )
+
+    def migrations(self, step):
+        """Return {(app label, name) or None for the rest: statements}."""
+        migrations, lines = {}, []
+        for line in self.statements(step):
+            if found := RECORDED.match(line):
+                migrations[found.groups()] = lines
+                lines = []
+            else:
+                lines.append(line)
+        return {**migrations, None: lines}
 
 
 def difference(one, other):
@@ -121,29 +149,51 @@ def difference(one, other):
     return []
 
 
-def compare(step, first, second, transactions):
+def reordered(one, other):
+    """
+    Return the migrations with the same statements in another order.
+
+    Return None if there are other differences.
+    """
+    if list(one) != list(other):
+        return None
+    different = {key for key in one if one[key] != other[key]}
+    if any(sorted(one[key]) != sorted(other[key]) for key in different):
+        return None
+    return different
+
+
+def compare(step, first, second, others):
     """
     Compare a step of two trees.
 
-    Return (whether they agree, lines to print).
+    ``others`` are records of the first tree with other hash seeds, made if
+    need be. Return (whether the trees agree, lines to print).
     """
     errors = [records.error(step) for records in (first, second)]
-    if errors[0]:
-        if errors[1] in ("", errors[0]):
-            outcome = "fails too" if errors[1] else "succeeds"
-            return True, [f"{step}: first fails ({errors[0]}), second {outcome}"]
+    if errors[0] and errors[1] in ("", errors[0]):
+        outcome = "fails too" if errors[1] else "succeeds"
+        return True, [f"{step}: first fails ({errors[0]}), second {outcome}"]
     if errors[0] != errors[1]:
         return False, [f"{step}: DIFFERENT, errors {errors}"]
-    lines = []
-    pairs = zip(
-        first.statements(step, transactions), second.statements(step, transactions)
-    )
-    total = 0
-    for one, other in pairs:
-        total += len(one)
-        lines += difference(one, other)
-    verdict = "DIFFERENT" if lines else "same"
-    return not lines, [f"{step}: {verdict}, {total} statements", *lines]
+    pairs = list(zip(first.flat(step), second.flat(step)))
+    size = sum(len(one) for one, _ in pairs)
+    lines = [line for pair in pairs for line in difference(*pair)]
+    if not lines:
+        return True, [f"{step}: same, {size} statements"]
+    migrations = first.migrations(step)
+    moved = reordered(migrations, second.migrations(step))
+    if moved:
+        unexplained = set(moved)
+        for other in others:
+            other.record(step.replace("-again", "-zero"))
+            varied = other.migrations(step)
+            unexplained -= {key for key in moved if varied.get(key) != migrations[key]}
+            if not unexplained:
+                note = f"{len(moved)} migrations in an order that varies by hash seed"
+                return True, [f"{step}: same, {size} statements, {note}"]
+        lines.insert(0, f"  same statements, another order: {unexplained}")
+    return False, [f"{step}: DIFFERENT, {size} statements", *lines]
 
 
 def main():
@@ -157,20 +207,28 @@ def main():
     parser.add_argument("--apps", nargs="*", metavar="LABEL", help="default: all")
     parser.add_argument("--transactions", action="store_true")
     options = parser.parse_args()
-    project = Project(
-        options.project,
-        BACKENDS[options.backend](),
-        options.settings,
-        options.python,
-    )
+    backend = BACKENDS[options.backend]()
+    project = Project(options.project, backend, options.settings, options.python)
     folder = options.records.resolve() / f"{project.digest}-{options.backend}"
+
+    def records(name, tree, **kwargs):
+        prepared = f"bench_{project.digest}_{name}"
+        return Records(folder / name, project, tree, prepared, **kwargs)
+
     sides = [
-        Records(folder / name, project, tree, keep=name == "first")
+        records(name, tree, keep=name == "first")
         for name, tree in zip(("first", "second"), options.trees)
     ]
+    first = sides[0]
+    others = [
+        Records(folder / f"seed{i}", project, first.tree, first.prepared, hash_seed=i)
+        for i in range(1, HASH_SEEDS)
+    ]
+    for each in (*sides, *others):
+        each.transactions = options.transactions
     labels = options.apps
     if labels is None:
-        plans = project.plans(options.trees[0])["plans"]
+        plans = project.plans(first.tree)["plans"]
         labels = sorted({key.split(".")[0] for key in plans})
     agree = True
 
@@ -179,17 +237,17 @@ def main():
         if len(sides) == 1:
             print(f"{step}: recorded", flush=True)
             return
-        same, lines = compare(step, *sides, options.transactions)
+        same, lines = compare(step, *sides, others)
         agree &= same
         print("\n".join(lines), flush=True)
 
     try:
         for side in sides:
-            side.forward()
+            side.prepare()
         check("forward")
         for label in labels:
             for side in sides:
-                side.zero_and_again(label)
+                side.record(f"{label}-zero")
             check(f"{label}-zero")
             check(f"{label}-again")
     except CommandFailed as error:

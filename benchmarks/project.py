@@ -18,15 +18,19 @@ class CommandFailed(Exception):
     """A measured command failed; the message ends in its error output."""
 
 
-def environment(*paths):
-    """Return the environment of a Python that imports from the paths first."""
+def environment(*paths, hash_seed=0):
+    """
+    Return the environment of a Python that imports from the paths first.
+
+    A set of strings has the same order in every run with the same
+    ``hash_seed``.
+    """
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(str(Path(path).resolve()) for path in paths),
         # Every tree is compiled once, and none is written to.
         "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "bench_pycache"),
-        # Sets of strings are in the same order in every run.
-        "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),
+        "PYTHONHASHSEED": str(hash_seed),
     }
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return environment
@@ -79,7 +83,7 @@ class Project:
         else:
             self.backend.create(self.work)
 
-    def run(self, tree, *command, record=None):
+    def run(self, tree, *command, record=None, hash_seed=0):
         """
         Run a command of ``measure.py`` with a Django tree on the work database.
 
@@ -91,7 +95,7 @@ class Project:
         if record:
             arguments += ["--record", str(record)]
         variables = {
-            **environment(tree, self.folder),
+            **environment(tree, self.folder, hash_seed=hash_seed),
             "DJANGO_SETTINGS_MODULE": self.settings,
             "DATABASE": json.dumps(self.backend.settings(self.work)),
         }
