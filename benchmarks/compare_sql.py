@@ -107,6 +107,8 @@ class Records:
             return
         self.path("forward", "json").unlink(missing_ok=True)
         self.record("forward")
+        if error := self.error("forward"):
+            raise CommandFailed(f"{self.tree}: {error}")
         backend.copy(self.project.work, self.prepared)
 
     def statements(self, step):

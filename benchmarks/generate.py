@@ -626,8 +626,19 @@ class History:
         if not found:
             return []
         key, name, _ = found
+        # A column of that order must not be inherited besides.
+        own = ".".join(key)
+        bases = self.state.models[key].bases
+        relatives = [
+            model
+            for other, model in self.state.models.items()
+            if ".".join(other) in bases or own in model.bases
+        ]
         options = self.state.models[key].options
-        if "ordering" in options or "order_with_respect_to" in options:
+        if "ordering" in options or any(
+            "order_with_respect_to" in model.options
+            for model in (self.state.models[key], *relatives)
+        ):
             return []
         operation = migrations.AlterOrderWithRespectTo(key[1], name)
         return self.apply(label, operation, key)
