@@ -103,7 +103,8 @@ class Records:
     def prepare(self):
         """Make the fully migrated database."""
         backend = self.project.backend
-        if self.keep and backend.exists(self.prepared):
+        recorded = self.path("forward", "json").exists()
+        if self.keep and recorded and backend.exists(self.prepared):
             return
         self.path("forward", "json").unlink(missing_ok=True)
         self.record("forward")

@@ -6,7 +6,7 @@ from pathlib import Path
 import wagtail
 
 from common_settings import *  # NOQA: F403
-from common_settings import CONTRIB_APPS
+from common_settings import CONTRIB_APPS, DATABASES
 
 # The app that "wagtail start" copies into a project; it makes a home page.
 sys.path.append(str(Path(wagtail.__file__).parent / "project_template"))
@@ -40,6 +40,8 @@ INSTALLED_APPS = [
     "laces",
     *CONTRIB_APPS,
 ]
+if DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    INSTALLED_APPS.append("django.contrib.postgres")
 WAGTAIL_SITE_NAME = "benchmark"
 WAGTAILADMIN_BASE_URL = "http://localhost"
 WAGTAIL_I18N_ENABLED = True
