@@ -242,9 +242,11 @@ class Run:
     def count(self, output, status, title):
         """Add the figures of unittest, or else the step if it failed."""
         summary = re.search(r"^(OK|FAILED)( \(.*\))?$", output, re.M)
-        numbers = dict(re.findall(r"(\w+)=(\d+)", summary[0] if summary else ""))
-        skipped = int(numbers.get("skipped", 0))
-        failed = int(numbers.get("failures", 0)) + int(numbers.get("errors", 0))
+        # Not "expected failures=N".
+        numbers = re.findall(r"[(,] ?(\w+)=(\d+)", summary[0] if summary else "")
+        numbers = {name: int(number) for name, number in numbers}
+        skipped = numbers.get("skipped", 0)
+        failed = numbers.get("failures", 0) + numbers.get("errors", 0)
         # "Ran N tests" leaves out skipped classes in some versions of Python.
         found = re.search(r"^Found (\d+) test", output, re.M)
         if summary and found:
@@ -301,7 +303,7 @@ def run_all(args, databases, steps):
     for title in run.failed_steps:
         print(f"\nFAILED: {title}")
     print(f"\n{run.passed} passed, {run.failed} failed, {run.skipped} skipped")
-    return bool(run.failed)
+    return bool(run.failed_steps)
 
 
 def lint(run):
