@@ -52,7 +52,7 @@ class Project:
         digest = hashlib.md5(f"{settings} {python}".encode())
         for path in sorted(self.folder.rglob("*.py")):
             digest.update(path.read_bytes())
-        # Prepared databases are found again as long as the project is the same.
+        # Databases are found again as long as the project is the same.
         self.digest = digest.hexdigest()[:10]
 
     @property
@@ -85,7 +85,7 @@ class Project:
 
     def run(self, tree, *command, record=None, hash_seed=0):
         """
-        Run a command of ``measure.py`` with a Django tree on the work database.
+        Run a command of ``measure.py`` with a tree on the work database.
 
         Return what it counted with wall and CPU seconds, peak RSS in MB and
         the output. If the command failed, "error" has its last line.

@@ -1,9 +1,8 @@
 """The shop django-oscar with its apps, as its documentation installs it."""
 
-from oscar.defaults import *  # NOQA: F403
-
-from common_settings import *  # NOQA: F403
+from common_settings import *  # NOQA: F401,F403
 from common_settings import CONTRIB_APPS
+from oscar.defaults import *  # NOQA: F401,F403
 
 INSTALLED_APPS = [
     *CONTRIB_APPS,

@@ -1,6 +1,6 @@
 """Ten reusable apps, and a small one that uses their fields."""
 
-from common_settings import *  # NOQA: F403
+from common_settings import *  # NOQA: F401,F403
 from common_settings import CONTRIB_APPS, MIDDLEWARE
 
 INSTALLED_APPS = [

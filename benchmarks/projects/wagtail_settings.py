@@ -4,8 +4,7 @@ import sys
 from pathlib import Path
 
 import wagtail
-
-from common_settings import *  # NOQA: F403
+from common_settings import *  # NOQA: F401,F403
 from common_settings import CONTRIB_APPS, DATABASES
 
 # The app that "wagtail start" copies into a project; it makes a home page.

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         ("library", "0001_initial"),
         (
             "taggit",
-            "0006_rename_taggeditem_content_type_object_id_taggit_tagg_content_8fc721_idx",
+            "0006_rename_taggeditem_content_type_object_id_taggit_tagg_content_8fc721_idx",  # NOQA: E501
         ),
         migrations.swappable_dependency(settings.FILER_IMAGE_MODEL),
     ]
