@@ -313,7 +313,7 @@ def lint(run):
     )
     flake8 = ["flake8", "--config", ROOT / "tox.ini"]
     for whose, files, cwd in [
-        ("of the project", ["runtests.py", "patches", "tests"], ROOT),
+        ("of the project", ["runtests.py", "patches", "tests", "benchmarks"], ROOT),
         ("of what the patches touch", changed.decode().split(), CHECKOUT),
     ]:
         for command in [

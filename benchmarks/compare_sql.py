@@ -113,7 +113,7 @@ class Records:
         backend.copy(self.project.work, self.prepared)
 
     def statements(self, step):
-        """Yield the statements of a step, and ones that mark its migrations."""
+        """Yield the statements of a step, with marks of its migrations."""
         for line in self.path(step).read_text().splitlines():
             if TRANSACTION.match(line) and not self.transactions:
                 continue

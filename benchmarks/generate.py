@@ -294,7 +294,7 @@ class History:
         return self.name(kind), field_class(**kwargs), one_off
 
     def refer(self, label, to):
-        """Note that a model of the app ``label`` refers to the model ``to``."""
+        """Note that a model of app ``label`` refers to the model ``to``."""
         self.referrers[to].add(label)
         for base in self.state.models[to].bases if to in self.state.models else ():
             if isinstance(base, str):

@@ -146,6 +146,15 @@ if PROJECT == "cms":
     LANGUAGES = [("en", "English")]
     LANGUAGE_CODE = "en"
 if PROJECT == "misc":
-    for name in ("APPLICATION", "ACCESS_TOKEN", "ID_TOKEN", "GRANT", "REFRESH_TOKEN", "DEVICE_GRANT"):
-        globals()[f"OAUTH2_PROVIDER_{name}_MODEL"] = "oauth2_provider." + name.title().replace("_", "")
+    for name in (
+        "APPLICATION",
+        "ACCESS_TOKEN",
+        "ID_TOKEN",
+        "GRANT",
+        "REFRESH_TOKEN",
+        "DEVICE_GRANT",
+    ):
+        globals()[
+            f"OAUTH2_PROVIDER_{name}_MODEL"
+        ] = "oauth2_provider." + name.title().replace("_", "")
     OAUTH2_PROVIDER_ID_TOKEN_MODEL = "oauth2_provider.IDToken"

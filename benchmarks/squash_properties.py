@@ -5,7 +5,7 @@ Lists of operations that can be applied are generated, on a database that has
 tables or on an empty one. They are applied to a SQLite database as they are
 and optimized.
 
-    PYTHONPATH=DJANGO python -m unittest tests_squash_properties
+    PYTHONPATH=DJANGO python -m unittest squash_properties
 """
 
 import copy
@@ -27,12 +27,12 @@ if not settings.configured:
     )
     django.setup()
 
-from hypothesis import HealthCheck, assume, given, settings as hypothesis_settings
-from hypothesis import strategies as st
-
 from django.db import DatabaseError, connection, migrations, models
 from django.db.migrations.optimizer import MigrationOptimizer
 from django.db.migrations.state import ProjectState
+from hypothesis import HealthCheck, assume, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 MODELS = ["A", "B", "C", "D"]
 FIELDS = ["f", "g", "h", "i"]
@@ -81,7 +81,9 @@ class ListBuilder:
         if kind == 1:
             return models.IntegerField(null=True)
         if kind == 2:
-            return models.CharField(max_length=self.draw(st.integers(5, 7)), default="x")
+            return models.CharField(
+                max_length=self.draw(st.integers(5, 7)), default="x"
+            )
         if kind == 3:
             return models.CharField(max_length=9, blank=True)
         if kind == 4:
@@ -129,12 +131,11 @@ class ListBuilder:
     def draw_operation(self):
         kinds = ["create"]
         if self.models():
-            kinds += [
-                "create", "add", "add", "add", "alter", "alter", "remove", "rename_field",
-                "options", "index", "remove_index", "rename_index", "constraint",
-                "remove_constraint", "together", "rename", "delete", "table", "owrt",
-                "child", "managers",
-            ]  # fmt: skip
+            kinds += (
+                "create add add add alter alter remove rename_field options index "
+                "remove_index rename_index constraint remove_constraint together "
+                "rename delete table owrt child managers"
+            ).split()
             if self.with_data:
                 kinds += ["data"] * 2
         kind = self.choose(kinds)
@@ -194,9 +195,7 @@ class ListBuilder:
             field = self.field()
             if field.db_column in taken:
                 return
-            preserve_default = not (
-                field.default == 2 and self.draw(st.booleans())
-            )
+            preserve_default = not (field.default == 2 and self.draw(st.booleans()))
             return migrations.AddField(
                 model.name, self.choose(names), field, preserve_default
             )
@@ -460,9 +459,7 @@ class SquashProperties(unittest.TestCase):
         try:
             yield
         except Exception as e:
-            e.add_note(
-                "\n".join(map(str, (kwargs, *operations, "became", *optimized)))
-            )
+            e.add_note("\n".join(map(str, (kwargs, *operations, "became", *optimized))))
             raise
 
     def assert_same_state(self, state, expected):

@@ -3,10 +3,8 @@ Squash all apps of a project with at least three migrations in memory, and
 compare with the originals: state, schema, changes, and applied migrations.
 
     SQUASH_PROJECT=oscar DJANGO_SETTINGS_MODULE=settings_squash \\
-    PYTHONPATH=DJANGO:DIRECTORY_OF_THE_SETTINGS python verify.py
+    PYTHONPATH=DJANGO:DIRECTORY_OF_THE_SETTINGS python squash_verify.py
 """
-
-import sys
 
 import django
 
