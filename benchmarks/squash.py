@@ -3,8 +3,7 @@ Count the operations of squashed apps: before, after stock's optimizer, after
 the optimizer of the Django that runs this script, and in the migrations that
 the autodetector of stock writes from nothing.
 
-    SQUASH_PROJECT=wagtail DJANGO_SETTINGS_MODULE=settings_squash \\
-    PYTHONPATH=DJANGO:DIRECTORY_OF_THE_SETTINGS \\
+    DJANGO_SETTINGS_MODULE=wagtail_settings PYTHONPATH=DJANGO:projects \\
     python squash.py --stock STOCK_DJANGO [--elide] [app_label ...]
 
 With --elide data operations are left out, otherwise they are kept. The state
@@ -31,19 +30,21 @@ from django.db.migrations.optimizer import MigrationOptimizer
 HAS_STATE = "state" in inspect.signature(MigrationOptimizer.optimize).parameters
 
 
+def get_plan(loader, app_label):
+    """Return the keys of an app's migrations in order."""
+    plan = loader.graph._generate_plan(loader.graph.leaf_nodes(), True)
+    return [key for key in plan if key[0] == app_label]
+
+
 def get_operations(loader, app_label, elide):
     """Return the state before an app's migrations, and their operations."""
-    plan = [
-        key
-        for key in loader.graph._generate_plan(loader.graph.leaf_nodes(), True)
-        if key[0] == app_label
-    ]
+    plan = get_plan(loader, app_label)
     operations = []
     for key in plan:
         operations.extend(loader.graph.nodes[key].operations)
     if elide:
         operations = [elided for op in operations for elided in elide_operation(op)]
-    return plan, loader.project_state(plan[0], at_end=False), operations
+    return loader.project_state(plan[0], at_end=False), operations
 
 
 def elide_operation(operation):
@@ -85,7 +86,7 @@ def measure(app_labels, elide):
         files = [key for key in loader.disk_migrations if key[0] == app_label]
         if not app_labels and len(files) < 3:
             continue
-        plan, state, operations = get_operations(loader, app_label, elide)
+        state, operations = get_operations(loader, app_label, elide)
         before = apply(operations, app_label, state)
         start = time.perf_counter()
         try:

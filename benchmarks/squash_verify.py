@@ -1,10 +1,13 @@
 """
 Squash all apps of a project with at least three migrations in memory, and
 compare with the originals: state, schema, changes, and applied migrations.
+An app that would make a circle of dependencies is cut.
 
-    SQUASH_PROJECT=oscar DJANGO_SETTINGS_MODULE=settings_squash \\
-    PYTHONPATH=DJANGO:DIRECTORY_OF_THE_SETTINGS python squash_verify.py
+    DJANGO_SETTINGS_MODULE=oscar_settings PYTHONPATH=DJANGO:projects \\
+    python squash_verify.py
 """
+
+from collections import Counter
 
 import django
 
@@ -16,7 +19,7 @@ from django.db.migrations.autodetector import MigrationAutodetector  # NOQA
 from django.db.migrations.exceptions import CircularDependencyError  # NOQA
 from django.db.migrations.executor import MigrationExecutor  # NOQA
 from django.db.migrations.loader import MigrationLoader  # NOQA
-from squash import get_operations, optimize  # NOQA
+from squash import get_plan, optimize  # NOQA
 
 originals = MigrationLoader(None)
 load_disk = MigrationLoader.load_disk
@@ -28,9 +31,12 @@ def load_disk_and_squashes(loader):
     loader.disk_migrations.update(squashes)
 
 
-def squash(app_label):
-    plan, state, operations = get_operations(originals, app_label, False)
+def squash(app_label, start, stop, previous):
+    """Squash some of an app's migrations, with an earlier squash of it."""
+    plan = get_plan(originals, app_label)[start:stop]
     nodes = [originals.graph.nodes[key] for key in plan]
+    state = originals.project_state(plan[0], at_end=False)
+    operations = [operation for node in nodes for operation in node.operations]
     dependencies = {
         dependency
         for node in nodes
@@ -39,17 +45,54 @@ def squash(app_label):
     }
     attrs = {
         "operations": optimize(operations, app_label, state),
-        "dependencies": list(dependencies),
+        "dependencies": [*dependencies, *previous],
         "replaces": [
             pair for key, node in zip(plan, nodes) for pair in [*node.replaces, key]
         ],
-        "initial": True,
+        "initial": not start,
         "atomic": all(node.atomic for node in nodes),
     }
-    name = f"0001_squashed_{plan[-1][1]}"
+    name = f"{start + 1:04}_squashed_{plan[-1][1]}"
     return (app_label, name), type("Migration", (migrations.Migration,), attrs)(
         name, app_label
     )
+
+
+def is_circular(key, migration):
+    squashes[key] = migration
+    try:
+        MigrationLoader(None)
+    except CircularDependencyError:
+        return True
+    finally:
+        del squashes[key]
+    return False
+
+
+def squash_app(app_label):
+    """Make as few squashes of an app as its dependencies allow."""
+    total = len(get_plan(originals, app_label))
+    start = 0
+    previous = []
+    while start < total:
+        # The whole rest, or else the longest part, found by bisection.
+        possible, stop, impossible = start + 1, total, total + 1
+        while True:
+            key, migration = squash(app_label, start, stop, previous)
+            if is_circular(key, migration):
+                impossible = stop
+            else:
+                possible, found = stop, (key, migration)
+            if impossible - possible < 2:
+                break
+            stop = (possible + impossible) // 2
+        if possible == start + 1:
+            found = squash(app_label, start, possible, previous)
+        if possible < total:
+            print(app_label, "cut after", get_plan(originals, app_label)[possible - 1])
+        key, migration = found
+        squashes[key] = migration
+        start, previous = possible, [key]
 
 
 def get_schema():
@@ -92,24 +135,20 @@ def migrate():
 
 
 expected = migrate()
+MigrationLoader.load_disk = load_disk_and_squashes
 apps = sorted({app for app, _ in originals.disk_migrations})
 for app_label in apps:
-    if sum(app == app_label for app, _ in originals.disk_migrations) < 3:
-        continue
-    key, migration = squash(app_label)
-    squashes[key] = migration
-    MigrationLoader.load_disk = load_disk_and_squashes
-    try:
-        MigrationLoader(None)
-    except CircularDependencyError:
-        print(app_label, "would make a circle of dependencies")
-        del squashes[key]
-print("squashed", len(squashes), "apps")
+    if sum(app == app_label for app, _ in originals.disk_migrations) >= 3:
+        squash_app(app_label)
+print(len(squashes), "squashes of", len({app for app, _ in squashes}), "apps")
 loader = MigrationLoader(connection)
 print("seen as applied:", squashes.keys() <= loader.applied_migrations.keys())
 state = MigrationLoader(None).project_state()
 old_state = originals.project_state()
 print("same state:", state == old_state)
+for key, model_state in old_state.models.items():
+    if state.models[key] != model_state:
+        print(*key, "differs")
 changes = MigrationAutodetector(old_state.clone(), state.clone()).changes(loader.graph)
 print("changes:", {app: [m.operations for m in ms] for app, ms in changes.items()})
 actual = migrate()
@@ -118,5 +157,6 @@ for table in sorted(expected.keys() | actual.keys()):
     if expected.get(table) != actual.get(table):
         print(table)
         for a, b in zip(expected.get(table, ((), ())), actual.get(table, ((), ()))):
-            print("  originals:", [item for item in a if item not in b])
-            print("  squash:   ", [item for item in b if item not in a])
+            # Something can be there twice.
+            print("  originals:", *(Counter(a) - Counter(b)).elements())
+            print("  squash:   ", *(Counter(b) - Counter(a)).elements())
