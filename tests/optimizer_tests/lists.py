@@ -411,7 +411,7 @@ class ListBuilder:
         return self.choose(self.models())
 
     def model(self):
-        """Return a model that isn't a proxy, which has no fields of its own."""
+        """Return a model that isn't a proxy and has fields of its own."""
         models = [model for model in self.models() if "proxy" not in model.options]
         return self.choose(models)
 
