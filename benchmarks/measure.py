@@ -13,6 +13,8 @@ create_test_db
     create and destroy a test database
 plan
     print the sizes of the plans to unapply each migration, in JSON
+rows
+    print the rows that receivers of post_migrate wrote, in JSON
 replay FILE
     send recorded statements again
 
@@ -130,13 +132,16 @@ def create_test_db():
 def plan():
     """
     Print {"app.name": [previous migration or "zero", plan's length], …} and,
-    as "leaves", the migrations that nothing else depends on.
+    as "leaves", the migrations that nothing else depends on and, as "renames",
+    those that rename a model.
     """
+    from django.db.migrations import RenameModel
     from django.db.migrations.loader import MigrationLoader
 
     graph = MigrationLoader(None).graph
     plans = {}
     leaves = []
+    renames = []
     for key in graph.nodes:
         previous = [parent for parent in graph.node_map[key].parents]
         previous = [parent[1] for parent in previous if parent[0] == key[0]]
@@ -146,7 +151,23 @@ def plan():
         ]
         if not graph.node_map[key].children:
             leaves.append(".".join(key))
-    print(json.dumps({"plans": plans, "leaves": leaves}))
+        if any(isinstance(op, RenameModel) for op in graph.nodes[key].operations):
+            renames.append(".".join(key))
+    print(json.dumps({"plans": plans, "leaves": leaves, "renames": renames}))
+
+
+def rows():
+    """Print {table: rows in the order of their primary keys}."""
+    from django.db import connection
+
+    tables = {}
+    with connection.cursor() as cursor:
+        existing = connection.introspection.table_names(cursor)
+        for table in ("django_content_type", "auth_permission", "django_site"):
+            if table in existing:
+                cursor.execute(f"SELECT * FROM {table} ORDER BY id")
+                tables[table] = cursor.fetchall()
+    print(json.dumps(tables))
 
 
 def replay(path):
@@ -175,6 +196,7 @@ COMMANDS = {
     "floor": floor,
     "create_test_db": create_test_db,
     "plan": plan,
+    "rows": rows,
     "replay": replay,
 }
 
