@@ -38,6 +38,11 @@ UPSTREAM_LABELS = (
     "postgres_tests schema sites_tests swappable_models version"
 ).split()
 OUR_LABELS = sorted(path.parent.name for path in TESTS.glob("*/__init__.py"))
+# Those of ours that are about the database.
+OUR_DATABASE_LABELS = [
+    "reversal_tests.test_databases",
+    "reversal_tests.test_interruptions",
+]
 
 SETTINGS = {
     "sqlite": "test_sqlite",
@@ -297,6 +302,13 @@ def run_all(args, databases, steps):
             [*command, *runner(*args, *OUR_LABELS)],
             env=environment("sqlite"),
         )
+    for database in databases if "own" in steps else []:
+        if database in SERVERS:
+            run.step(
+                f"tests of the series on {database}",
+                [*command, *runner(*args, *OUR_DATABASE_LABELS)],
+                env=environment(database),
+            )
     # Some of the tests or of the databases don't reach every line.
     if steps == STEPS and databases == list(SETTINGS) and not args:
         report_coverage(run)
