@@ -14,7 +14,10 @@ import json
 import re
 import sys
 
-LEFT_OUT = re.compile(r'SELECT .* FROM "(django_content_type|auth_permission)"|BEGIN$|PRAGMA foreign_keys = ON')
+LEFT_OUT = re.compile(
+    r'SELECT .* FROM "(django_content_type|auth_permission)"'
+    r"|BEGIN$|PRAGMA foreign_keys = ON"
+)
 
 
 def normalize(text):

@@ -55,7 +55,7 @@ class Project:
             migration = self.migrations[key]
             for operation in migration.operations:
                 if check:
-                    check_names_are_free(migration.app_label, operation, state)
+                    check_names(migration.app_label, operation, state)
                 operation.state_forwards(migration.app_label, state)
                 if check:
                     check_state(state)
@@ -121,12 +121,12 @@ def save_all(apps, schema_editor):
             obj.save()
 
 
-def check_names_are_free(app_label, operation, state):
-    """Raise ValueError if the database would refuse the operation."""
+def check_names(app_label, operation, state):
+    """Raise ValueError if an operation's names are taken or missing."""
     new_name = getattr(operation, "new_name", "")
     if isinstance(operation, migrations.SeparateDatabaseAndState):
         for state_operation in operation.state_operations:
-            check_names_are_free(app_label, state_operation, state)
+            check_names(app_label, state_operation, state)
     elif isinstance(operation, migrations.CreateModel):
         if (app_label, operation.name_lower) in state.models:
             raise ValueError
@@ -142,9 +142,14 @@ def check_names_are_free(app_label, operation, state):
         options = state.models[(app_label, operation.model_name_lower)].options
         if name in [obj.name for obj in options["indexes"] + options["constraints"]]:
             raise ValueError
+    elif isinstance(operation, migrations.RemoveIndex | migrations.RemoveConstraint):
+        options = state.models[(app_label, operation.model_name_lower)].options
+        if operation.name not in [obj.name for obj in options[operation.option_name]]:
+            raise ValueError
     elif isinstance(operation, migrations.RenameIndex):
         options = state.models[(app_label, operation.model_name_lower)].options
-        if new_name in [index.name for index in options["indexes"]]:
+        names = [index.name for index in options["indexes"]]
+        if new_name in names or operation.old_name not in names:
             raise ValueError
 
 
