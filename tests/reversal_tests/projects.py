@@ -142,6 +142,10 @@ def check_names(app_label, operation, state):
         options = state.models[(app_label, operation.model_name_lower)].options
         if name in [obj.name for obj in options["indexes"] + options["constraints"]]:
             raise ValueError
+    elif isinstance(operation, migrations.AlterField):
+        model_state = state.models[(app_label, operation.model_name_lower)]
+        if operation.name not in model_state.fields:
+            raise ValueError
     elif isinstance(operation, migrations.RemoveIndex | migrations.RemoveConstraint):
         options = state.models[(app_label, operation.model_name_lower)].options
         if operation.name not in [obj.name for obj in options[operation.option_name]]:
