@@ -39,7 +39,10 @@ def describe_schema():
             if not re.match(r"r[abc]_", table):
                 continue
             description = introspection.get_table_description(cursor, table)
-            columns = sorted(tuple(map(str, column[:8])) for column in description)
+            # MySQL's display_size, the third item, is that of the values.
+            columns = sorted(
+                tuple(map(str, column[:2] + column[3:8])) for column in description
+            )
             if [name[-2:] for name, *_ in columns] == ["id"] * 3:
                 # Altering a primary key doesn't always alter the columns of
                 # many-to-many tables that refer to it, remaking them does.
