@@ -3,7 +3,9 @@ Unapplying migrations leaves the schema of a database that never had them, and
 the values in all columns that remain.
 """
 
+import os
 import re
+import subprocess
 
 from django.db import connection
 from hypothesis import given
@@ -13,62 +15,101 @@ from hypothesis.extra.django import TransactionTestCase
 from .projects import projects
 from .test_states import get_settings
 
+# An index, constraint or sequence and its name in SQL.
+NAMED = re.compile(
+    r"\b(CONSTRAINT|INDEX|SEQUENCE NAME|KEY(?= `)) ([\"`]?)([\w.]+)\2",
+)
+
+
+def get_tables(cursor):
+    names = connection.introspection.table_names(cursor)
+    return [name for name in names if re.match(r"r[abc]_", name)]
+
 
 def drop_all_tables():
-    with connection.cursor() as cursor:
-        tables = [
-            table
-            for table in connection.introspection.table_names(cursor)
-            if re.match(r"r[abc]_", table)
-        ]
+    cascade = " CASCADE" if connection.vendor == "postgresql" else ""
     with connection.constraint_checks_disabled(), connection.cursor() as cursor:
-        for table in tables:
-            cascade = " CASCADE" if connection.vendor == "postgresql" else ""
+        for table in get_tables(cursor):
             cursor.execute(f"DROP TABLE {connection.ops.quote_name(table)}{cascade}")
+
+
+def dump_schema():
+    """Return the statements to create all tables as the database has them."""
+    if connection.vendor == "postgresql":
+        command, env = connection.client.settings_to_cmd_args_env(
+            connection.settings_dict, []
+        )
+        dump = subprocess.run(
+            ["pg_dump", *command[1:], "--schema-only", "--no-owner"],
+            env={**os.environ, **(env or {})},
+            stdout=subprocess.PIPE,
+            check=True,
+            text=True,
+        ).stdout
+        dump = re.sub(r"^(--|SET |SELECT |\\).*\n", "", dump, flags=re.M)
+        return filter(None, map(str.strip, dump.split(";\n")))
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(
+                "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND "
+                "tbl_name GLOB 'r[abc]_*'"
+            )
+            return [sql for (sql,) in cursor.fetchall()]
+        statements = []
+        for table in get_tables(cursor):
+            cursor.execute(f"SHOW CREATE TABLE {connection.ops.quote_name(table)}")
+            statements.append(cursor.fetchone()[1])
+        return [re.sub(r" AUTO_INCREMENT=\d+", "", sql) for sql in statements]
+
+
+def split_definition(sql):
+    """
+    Return what a statement to create a table is made of: what's around the
+    parentheses, and what's between their commas.
+    """
+    start, end = sql.index("("), sql.rindex(")")
+    head, body, tail = sql[:start], sql[start + 1 : end], sql[end + 1 :]
+    parts = [""]
+    depth = 0
+    for token in re.findall(r"'[^']*'|.", body, flags=re.S):
+        depth += {"(": 1, ")": -1}.get(token, 0)
+        if token == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += token
+    parts = list(map(str.strip, parts))
+    columns = [part for part in parts if re.match(r"[\"`a-z]", part)]
+    names = [re.match(r"[\"`]?\w*id\b[\"`]?", column) for column in columns]
+    if len(names) == 3 and all(names):
+        # Altering a primary key doesn't always alter the columns of
+        # many-to-many tables that refer to it, remaking them does.
+        parts = [part for part in parts if part not in columns]
+        parts += [name[0] for name in names]
+    return [head + tail, *(f"{head}: {part}" for part in parts)]
 
 
 def describe_schema():
     """
-    Return all tables with their columns, indexes and constraints, up to the
-    order of columns and to the names of what Django names.
+    Return the definitions of all tables, columns, indexes and constraints, up
+    to their order and to the names that Django makes up.
     """
-    schema = {}
-    introspection = connection.introspection
-    with connection.cursor() as cursor:
-        for table in introspection.table_names(cursor):
-            if not re.match(r"r[abc]_", table):
-                continue
-            description = introspection.get_table_description(cursor, table)
-            # MySQL's display_size, the third item, is that of the values.
-            columns = sorted(
-                tuple(map(str, column[:2] + column[3:8])) for column in description
-            )
-            if [name[-2:] for name, *_ in columns] == ["id"] * 3:
-                # Altering a primary key doesn't always alter the columns of
-                # many-to-many tables that refer to it, remaking them does.
-                columns = [name for name, *_ in columns]
-            constraints = sorted(
-                (
-                    name if re.match(r"[iu]\d+$", name) else "",
-                    sorted((key, str(value)) for key, value in constraint.items()),
-                )
-                for name, constraint in introspection.get_constraints(
-                    cursor, table
-                ).items()
-            )
-            schema[table] = columns, constraints
-    return schema
+
+    def leave_out(match):
+        return match[0] if re.match(r"[iu]\d+$", match[3]) else match[1]
+
+    definitions = []
+    for sql in dump_schema():
+        sql = NAMED.sub(leave_out, sql)
+        definitions += split_definition(sql) if "CREATE TABLE" in sql else [sql]
+    return sorted(definitions)
 
 
 def read_values():
     """Return {(table, column): {primary_key: value}}."""
     values = {}
-    introspection = connection.introspection
     with connection.cursor() as cursor:
-        for table in introspection.table_names(cursor):
-            if not re.match(r"r[abc]_", table):
-                continue
-            key = introspection.get_primary_key_column(cursor, table)
+        for table in get_tables(cursor):
+            key = connection.introspection.get_primary_key_column(cursor, table)
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
             names = [column[0] for column in cursor.description]
             for row in cursor.fetchall():
