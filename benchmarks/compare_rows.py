@@ -16,14 +16,11 @@ they are those of the first tree with one of a few other seeds. The exit status
 is 1 if there is a difference.
 """
 
-import argparse
 import json
 import sys
-from pathlib import Path
 
 from compare_sql import HASH_SEEDS, difference
-from databases import BACKENDS
-from project import CommandFailed, Project
+from project import Project, make_parser
 
 CONTRIB_LABELS = {"admin", "auth", "contenttypes", "sessions", "sites"}
 
@@ -67,20 +64,13 @@ def run(project, tree, steps, hash_seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("project", type=Path)
-    parser.add_argument("--trees", nargs=2, required=True, metavar="TREE")
-    parser.add_argument("--backend", choices=BACKENDS, default="sqlite")
-    parser.add_argument("--settings", default="settings")
-    parser.add_argument("--python", default=sys.executable)
+    parser = make_parser(__doc__, trees=2)
     parser.add_argument("--apps", nargs="*", default=[], metavar="LABEL")
     parser.add_argument("--renames", type=int, default=2, metavar="COUNT")
     options = parser.parse_args()
-    backend = BACKENDS[options.backend]()
-    project = Project(options.project, backend, options.settings, options.python)
     stock, patched = options.trees
     agree = True
-    try:
+    with Project.from_options(options) as project:
         steps = get_steps(project.plans(stock), options.apps, options.renames)
         wanted = list(run(project, patched, steps, hash_seed=0))
         found = list(run(project, stock, steps, hash_seed=0))
@@ -104,10 +94,6 @@ def main():
                 agree = False
                 print("\n".join([f"{name}: DIFFERENT", *lines]))
             sys.stdout.flush()
-    except CommandFailed as error:
-        sys.exit(str(error))
-    finally:
-        project.close()
     sys.exit(not agree)
 
 

@@ -20,15 +20,13 @@ migration may be recorded inside or after its transaction.
 The exit status is 1 if there is a difference.
 """
 
-import argparse
 import json
 import re
 import sys
 from itertools import zip_longest
 from pathlib import Path
 
-from databases import BACKENDS
-from project import CommandFailed, Project
+from project import CommandFailed, Project, make_parser
 
 TRANSACTION = re.compile(
     r"-- (commit|rollback|autocommit)|BEGIN|SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO"
@@ -201,19 +199,8 @@ def compare(step, first, second, others):
     return False, [f"{step}: DIFFERENT, {size} statements", *lines]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("project", type=Path)
-    parser.add_argument("--trees", nargs="+", required=True, metavar="TREE")
-    parser.add_argument("--records", type=Path, required=True)
-    parser.add_argument("--backend", choices=BACKENDS, default="sqlite")
-    parser.add_argument("--settings", default="settings")
-    parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("--apps", nargs="*", metavar="LABEL", help="default: all")
-    parser.add_argument("--transactions", action="store_true")
-    options = parser.parse_args()
-    backend = BACKENDS[options.backend]()
-    project = Project(options.project, backend, options.settings, options.python)
+def compare_project(project, options):
+    """Print how all steps compare, and return whether the trees agree."""
     folder = options.records.resolve() / f"{project.digest}-{options.backend}"
 
     def records(name, tree, **kwargs):
@@ -246,19 +233,25 @@ def main():
         agree &= same
         print("\n".join(lines), flush=True)
 
-    try:
+    for side in sides:
+        side.prepare()
+    check("forward")
+    for label in labels:
         for side in sides:
-            side.prepare()
-        check("forward")
-        for label in labels:
-            for side in sides:
-                side.record(f"{label}-zero")
-            check(f"{label}-zero")
-            check(f"{label}-again")
-    except CommandFailed as error:
-        sys.exit(str(error))
-    finally:
-        project.close()
+            side.record(f"{label}-zero")
+        check(f"{label}-zero")
+        check(f"{label}-again")
+    return agree
+
+
+def main():
+    parser = make_parser(__doc__)
+    parser.add_argument("--records", type=Path, required=True)
+    parser.add_argument("--apps", nargs="*", metavar="LABEL", help="default: all")
+    parser.add_argument("--transactions", action="store_true")
+    options = parser.parse_args()
+    with Project.from_options(options) as project:
+        agree = compare_project(project, options)
     sys.exit(not agree)
 
 

@@ -2,6 +2,7 @@
 Run the commands of a project with one Django tree or another.
 """
 
+import argparse
 import hashlib
 import json
 import os
@@ -11,11 +12,27 @@ import tempfile
 import time
 from pathlib import Path
 
+from databases import BACKENDS
+
 MEASURE = Path(__file__).with_name("measure.py")
 
 
 class CommandFailed(Exception):
     """A measured command failed; the message ends in its error output."""
+
+
+def make_parser(documentation, trees="+"):
+    """
+    Return a parser of the trees, whose number is given as in ``nargs``, and of
+    what Project.from_options() takes.
+    """
+    parser = argparse.ArgumentParser(description=documentation.split("\n\n")[0])
+    parser.add_argument("project", type=Path)
+    parser.add_argument("--trees", nargs=trees, required=True, metavar="TREE")
+    parser.add_argument("--backend", choices=BACKENDS, default="sqlite")
+    parser.add_argument("--settings", default="settings")
+    parser.add_argument("--python", default=sys.executable)
+    return parser
 
 
 def environment(*paths, hash_seed=0):
@@ -42,6 +59,8 @@ class Project:
 
     ``folder`` is where its modules are, ``settings`` the settings module and
     ``python`` the interpreter that has its dependencies, except for Django.
+    As a context manager it drops its work database at the end, and exits with
+    one line if a command failed.
     """
 
     def __init__(self, folder, backend, settings="settings", python=sys.executable):
@@ -54,6 +73,19 @@ class Project:
             digest.update(path.read_bytes())
         # Databases are found again as long as the project is the same.
         self.digest = digest.hexdigest()[:10]
+
+    @classmethod
+    def from_options(cls, options):
+        backend = BACKENDS[options.backend]()
+        return cls(options.project, backend, options.settings, options.python)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, exc_type, exc_value, traceback):
+        self.backend.drop(self.work)
+        if isinstance(exc_value, CommandFailed):
+            sys.exit(str(exc_value))
 
     @property
     def work(self):
@@ -130,6 +162,3 @@ class Project:
     def plans(self, tree):
         """Return what ``measure.py plan`` prints."""
         return json.loads(self.run(tree, "plan")["output"].splitlines()[-1])
-
-    def close(self):
-        self.backend.drop(self.work)

@@ -7,15 +7,13 @@ Compare how fast two Django trees migrate a project.
 The trees take turns, and medians are printed. See README.md.
 """
 
-import argparse
 import json
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 
-from databases import BACKENDS
-from project import Project
+from project import Project, make_parser
 
 CONTRIB_LABELS = {"contenttypes", "auth", "sites"}
 COLUMNS = {
@@ -164,29 +162,10 @@ def plot(report):
     )
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("project", type=Path)
-    parser.add_argument("--trees", nargs="+", required=True, metavar="TREE")
-    parser.add_argument("--names", nargs="+", help="of the trees, in the table")
-    parser.add_argument("--prepare-with", metavar="TREE", help="default: the last one")
-    parser.add_argument("--backend", choices=BACKENDS, default="sqlite")
-    parser.add_argument("--settings", default="settings")
-    parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("--scenarios", nargs="+", metavar="SCENARIO")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--no-replay", action="store_true")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--plot", type=Path)
-    options = parser.parse_args()
+def run(project, options):
+    """Measure all scenarios with all trees, and print and write medians."""
     names = options.names or [Path(tree).resolve().name for tree in options.trees]
     prepare_with = options.prepare_with or options.trees[-1]
-    project = Project(
-        options.project,
-        BACKENDS[options.backend](),
-        options.settings,
-        options.python,
-    )
 
     def prepared(name, *commands):
         return project.prepared(name, prepare_with, *commands)
@@ -201,35 +180,46 @@ def main():
         "trees": [{"name": name} for name in names],
         "scenarios": {},
     }
-    try:
-        for path in options.trees:
-            # Compiles what isn't compiled yet.
-            measure(project, path, None, ("floor",))
-        for name in wanted:
-            start, command = known[name]
-            start = start and start()
-            trees = [{"name": tree, "results": []} for tree in names]
-            for _ in range(options.rounds):
-                for tree, path in zip(trees, options.trees):
-                    tree["results"].append(measure(project, path, start, command))
-            scenario = {"command": command, "trees": trees}
-            report["scenarios"][name] = scenario
-            if name not in NOT_REPLAYED and not options.no_replay:
-                scenario["replay_seconds"] = replay_seconds(
-                    project, prepare_with, start, command, options.rounds
-                )
-            for i, tree in enumerate(trees):
-                tree["median"] = median(tree["results"])
-                floor = report["scenarios"]["floor"]["trees"][i]
-                tree["floor"] = floor["median"]["wall"]
-            lines = table({**report, "scenarios": {name: scenario}})
-            print("\n".join(lines if name == "floor" else lines[2:]), flush=True)
-            if options.json:
-                options.json.write_text(json.dumps(report, indent=1) + "\n")
-            if options.plot:
-                options.plot.write_text(plot(report))
-    finally:
-        project.close()
+    for path in options.trees:
+        # Compiles what isn't compiled yet.
+        measure(project, path, None, ("floor",))
+    for name in wanted:
+        start, command = known[name]
+        start = start and start()
+        trees = [{"name": tree, "results": []} for tree in names]
+        for _ in range(options.rounds):
+            for tree, path in zip(trees, options.trees):
+                tree["results"].append(measure(project, path, start, command))
+        scenario = {"command": command, "trees": trees}
+        report["scenarios"][name] = scenario
+        if name not in NOT_REPLAYED and not options.no_replay:
+            scenario["replay_seconds"] = replay_seconds(
+                project, prepare_with, start, command, options.rounds
+            )
+        for i, tree in enumerate(trees):
+            tree["median"] = median(tree["results"])
+            floor = report["scenarios"]["floor"]["trees"][i]
+            tree["floor"] = floor["median"]["wall"]
+        lines = table({**report, "scenarios": {name: scenario}})
+        print("\n".join(lines if name == "floor" else lines[2:]), flush=True)
+        if options.json:
+            options.json.write_text(json.dumps(report, indent=1) + "\n")
+        if options.plot:
+            options.plot.write_text(plot(report))
+
+
+def main():
+    parser = make_parser(__doc__)
+    parser.add_argument("--names", nargs="+", help="of the trees, in the table")
+    parser.add_argument("--prepare-with", metavar="TREE", help="default: the last one")
+    parser.add_argument("--scenarios", nargs="+", metavar="SCENARIO")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--no-replay", action="store_true")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path)
+    options = parser.parse_args()
+    with Project.from_options(options) as project:
+        run(project, options)
 
 
 if __name__ == "__main__":

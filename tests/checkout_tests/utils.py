@@ -12,6 +12,7 @@ from django.test import SimpleTestCase
 
 ROOT = Path(__file__).resolve().parents[2]
 SDIST = "django-6.1.3.tar.gz"
+CHECKOUT = ROOT / "build" / "django-6.1.3"
 
 # A Django as small as possible, to which git takes milliseconds.
 FILES = {
@@ -20,6 +21,33 @@ FILES = {
     "django/state.py": "".join(f"state {n}\n" for n in range(1, 31)),
     "docs/releases/index.txt": "Final releases\n\n6.1 release\n-----------\n",
 }
+
+
+def run_command(*args, cwd=None, env=None):
+    """Return the output of a command. If it fails, so does the test."""
+    process = subprocess.run(
+        [str(arg) for arg in args],
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if process.returncode:
+        raise AssertionError(process.stdout)
+    return process.stdout.strip()
+
+
+def extract_upstream(path):
+    """Extract the package of upstream's Django to a directory."""
+    archive = path / "upstream.tar"
+    run_command(
+        *["git", "archive", "--output", archive, "upstream", "django"], cwd=CHECKOUT
+    )
+    with tarfile.open(archive) as tar:
+        tar.extractall(path, filter="data")
+    archive.unlink()
 
 
 def make_sdist(path, files):

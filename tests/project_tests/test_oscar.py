@@ -1,10 +1,11 @@
+import json
 import sqlite3
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from checkout_tests.utils import ProjectTestCase, RealProject
+from checkout_tests.utils import (ROOT, ProjectTestCase, RealProject,
+                                  run_command)
 
 from .record import normalize
 
@@ -30,9 +31,14 @@ class Environment:
         self.database = path / "db.sqlite3"
         self.env = {
             **env,
-            "DATABASE": str(self.database),
+            "DATABASE": json.dumps(
+                {
+                    "ENGINE": "django.db.backends.sqlite3",
+                    "NAME": str(self.database),
+                }
+            ),
             "DJANGO_SETTINGS_MODULE": "oscar_settings",
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": str(ROOT / "benchmarks" / "projects"),
             # The order of sets of strings gets into queries.
             "PYTHONHASHSEED": "0",
         }
@@ -45,18 +51,7 @@ class Environment:
         self.version = self.run_command(self.python, "-m", "django", "--version")
 
     def run_command(self, *args):
-        process = subprocess.run(
-            [str(arg) for arg in args],
-            cwd=self.path,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        if process.returncode:
-            raise AssertionError(process.stdout)
-        return process.stdout.strip()
+        return run_command(*args, cwd=self.path, env=self.env)
 
     def migrate(self, *args):
         """

@@ -1,14 +1,12 @@
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from checkout_tests.utils import ROOT
+from checkout_tests.utils import CHECKOUT, extract_upstream, run_command
 from django.test import SimpleTestCase
 
-CHECKOUT = ROOT / "build" / "django-6.1.3"
 SETTINGS = """
 from pathlib import Path
 DATABASES = {
@@ -59,20 +57,14 @@ class RecordTests(SimpleTestCase):
         self.path = Path(path.name)
         self.stock = self.path / "stock"
         self.stock.mkdir()
-        archive = subprocess.run(
-            ["git", "archive", "upstream", "django"],
-            cwd=CHECKOUT,
-            check=True,
-            stdout=subprocess.PIPE,
-        )
-        subprocess.run(["tar", "x"], cwd=self.stock, input=archive.stdout, check=True)
+        extract_upstream(self.stock)
         (self.path / "shop").mkdir()
         (self.path / "shop" / "__init__.py").touch()
         (self.path / "settings.py").write_text(SETTINGS)
 
     def python(self, tree, *args):
-        process = subprocess.run(
-            [sys.executable, "-W", "ignore", *args],
+        return run_command(
+            *[sys.executable, "-W", "ignore", *args],
             cwd=self.path,
             env={
                 **os.environ,
@@ -80,14 +72,7 @@ class RecordTests(SimpleTestCase):
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "PYTHONPATH": os.pathsep.join([str(tree), str(self.path)]),
             },
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
         )
-        if process.returncode:
-            raise AssertionError(process.stdout)
-        return process.stdout
 
     def make_migration(self, models, name):
         (self.path / "shop" / "models.py").write_text(models)

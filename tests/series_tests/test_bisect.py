@@ -1,11 +1,10 @@
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from checkout_tests.utils import ROOT
+from checkout_tests.utils import CHECKOUT, ROOT, run_command
 from django.test import SimpleTestCase
 
 PATCHES = ROOT / "patches" / "6.1"
@@ -22,8 +21,7 @@ class BisectTests(SimpleTestCase):
         names = cls.run_command(
             [sys.executable, ROOT / "patches" / "series.py", "list", PATCHES]
         ).split()
-        original = ROOT / "build" / "django-6.1.3"
-        cls.run_command(["git", "clone", "--quiet", "--shared", original, "."])
+        cls.run_command(["git", "clone", "--quiet", "--shared", CHECKOUT, "."])
         cls.run_command(["git", "checkout", "--quiet", "upstream"])
         identity = ["-c", "user.name=Tests", "-c", "user.email=tests@localhost"]
         # Not --3way: the patches are for this very Django.
@@ -38,18 +36,7 @@ class BisectTests(SimpleTestCase):
         # The tests are neither those that run this nor part of the coverage.
         ignored = ("COVERAGE_", "DJANGO_", "PYTHONPATH", "RUNTESTS_")
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(ignored)}
-        process = subprocess.run(
-            [str(arg) for arg in args],
-            cwd=cls.checkout,
-            env={**inherited, **env},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        if process.returncode:
-            raise AssertionError(process.stdout)
-        return process.stdout
+        return run_command(*args, cwd=cls.checkout, env={**inherited, **env})
 
     def test_each_patch(self):
         for name, commit in self.commits.items():
