@@ -49,8 +49,8 @@ def scenarios(plans, prepared):
         return prepared("full", ("migrate",))
 
     def without_leaf():
-        commands = [("migrate",), ("migrate", leaf_label, previous[leaf])]
-        return prepared("without_leaf", *commands)
+        command = "migrate", leaf_label, previous[leaf]
+        return prepared("without_leaf", command, start=full())
 
     def unapply(count):
         key = min(sizes, key=lambda key: abs(sizes[key] - count))
@@ -167,8 +167,8 @@ def run(project, options):
     names = options.names or [Path(tree).resolve().name for tree in options.trees]
     prepare_with = options.prepare_with or options.trees[-1]
 
-    def prepared(name, *commands):
-        return project.prepared(name, prepare_with, *commands)
+    def prepared(name, *commands, **kwargs):
+        return project.prepared(name, prepare_with, *commands, **kwargs)
 
     known = scenarios(project.plans(prepare_with), prepared)
     wanted = dict.fromkeys(["floor", *(options.scenarios or known)])
