@@ -105,8 +105,12 @@ class Project:
             for command in commands:
                 if error := self.run(tree, *command).get("error"):
                     raise CommandFailed(f"{' '.join(command)}: {error}")
-            self.backend.copy(self.work, name)
+            self.keep(state)
         return name
+
+    def keep(self, state):
+        """Keep the work database as a prepared one."""
+        self.backend.copy(self.work, f"bench_{self.digest}_{state}")
 
     def reset(self, source=None):
         """Make the work database empty or a copy of a prepared one."""

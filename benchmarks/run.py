@@ -190,6 +190,9 @@ def run(project, options):
         for _ in range(options.rounds):
             for tree, path in zip(trees, options.trees):
                 tree["results"].append(measure(project, path, start, command))
+        if name == "forward" and options.trees[-1] == prepare_with:
+            # Migrating everything once more takes minutes in a large project.
+            project.keep("full")
         scenario = {"command": command, "trees": trees}
         report["scenarios"][name] = scenario
         if name not in NOT_REPLAYED and not options.no_replay:
