@@ -35,7 +35,8 @@ UPSTREAM_LABELS = (
     "apps auth_tests backends constraints contenttypes_tests field_deconstruction "
     "indexes introspection invalid_models_tests migrate_signals "
     "migration_test_data_persistence migrations migrations2 model_meta "
-    "postgres_tests schema sites_tests swappable_models version"
+    "postgres_tests schema select_related select_related_onetoone "
+    "select_related_regress sites_tests swappable_models version"
 ).split()
 OUR_LABELS = sorted(path.parent.name for path in TESTS.glob("*/__init__.py"))
 # Those of ours that are about the database.
