@@ -38,11 +38,17 @@ SAVEPOINT = re.compile(r"[\"`]s\d+_x\d+[\"`]")
 READ_BY_RECEIVERS = re.compile(
     r"SELECT .* FROM .(django_content_type|auth_permission)\b"
 )
-# A migration is recorded as applied or unapplied.
-RECORDED = re.compile(
-    r"(?:INSERT INTO|DELETE FROM) .django_migrations. .* <- \('(\w+)', '(\w+)'"
+# Sent by the recorder. If there are receivers of pre_delete or post_delete, it
+# reads the row of an unapplied migration and deletes it by its primary key.
+BY_RECORDER = re.compile(
+    r"(INSERT INTO|DELETE FROM|SELECT .* FROM) .django_migrations\b"
 )
+RECORDED = re.compile(BY_RECORDER.pattern + r".* <- \('(\w+)', '([^']+)'")
+# Sent after the transaction, thus before or after a migration is recorded.
+AFTER_TRANSACTION = re.compile("PRAGMA foreign_keys = ON")
 ADDRESS = re.compile(r"0x[0-9a-f]+")
+# In the place of the error of a step that couldn't begin.
+NOT_RUN = "not run"
 CONTEXT = 3
 HASH_SEEDS = 6
 
@@ -76,7 +82,9 @@ class Records:
 
     def record(self, step):
         """Record a step, and the one before it that it continues."""
-        if self.keep and self.path(step, "json").exists():
+        # "LABEL-again" is recorded after "LABEL-zero".
+        last_step = step.replace("-zero", "-again")
+        if self.keep and self.path(last_step, "json").exists():
             return
         label, _, direction = step.rpartition("-")
         if direction == "forward":
@@ -90,7 +98,7 @@ class Records:
 
     def run(self, step, *command, after=None):
         """Run a command on the work database, unless ``after`` has failed."""
-        result = {"error": "not run"}
+        result = {"error": NOT_RUN}
         self.path(step).write_text("")
         if not (after and self.error(after)):
             result = self.project.run(
@@ -126,8 +134,8 @@ class Records:
         """Return two lists: the statements, and what the recorder did."""
         lines = list(self.statements(step))
         return (
-            [line for line in lines if not RECORDED.match(line)],
-            [line for line in lines if RECORDED.match(line)],
+            [line for line in lines if not BY_RECORDER.match(line)],
+            [line for line in lines if BY_RECORDER.match(line)],
         )
 
     def migrations(self, step):
@@ -135,9 +143,9 @@ class Records:
         migrations, lines = {}, []
         for line in self.statements(step):
             if found := RECORDED.match(line):
-                migrations[found.groups()] = lines
+                migrations[found[2], found[3]] = lines
                 lines = []
-            else:
+            elif not BY_RECORDER.match(line) and not AFTER_TRANSACTION.match(line):
                 lines.append(line)
         return {**migrations, None: lines}
 
@@ -174,8 +182,8 @@ def compare(step, first, second, others):
     need be. Return (whether the trees agree, lines to print).
     """
     errors = [records.error(step) for records in (first, second)]
-    if errors[0] and errors[1] in ("", errors[0]):
-        outcome = "fails too" if errors[1] else "succeeds"
+    if errors[0] and errors[1] in ("", errors[0]) or errors[0] == NOT_RUN:
+        outcome = f"fails ({errors[1]})" if errors[1] else "succeeds"
         return True, [f"{step}: first fails ({errors[0]}), second {outcome}"]
     if errors[0] != errors[1]:
         return False, [f"{step}: DIFFERENT, errors {errors}"]
