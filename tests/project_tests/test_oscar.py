@@ -4,8 +4,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from checkout_tests.utils import (ROOT, ProjectTestCase, RealProject,
-                                  run_command)
+from checkout_tests.utils import ROOT, ProjectTestCase, RealProject, run_command
 
 from .record import normalize
 
