@@ -19,6 +19,8 @@ from .test_states import get_settings
 NAMED = re.compile(
     r"\b(CONSTRAINT|INDEX|SEQUENCE NAME|KEY(?= `)) ([\"`]?)([\w.]+)\2",
 )
+# A column that is a key or refers to one, and its type.
+KEY_COLUMN = re.compile(r"^([\"`]?\w*id[\"`]?) \w+(\(\d+\))?")
 
 
 def get_tables(cursor):
@@ -79,12 +81,10 @@ def split_definition(sql):
             parts[-1] += token
     parts = list(map(str.strip, parts))
     columns = [part for part in parts if re.match(r"[\"`a-z]", part)]
-    names = [re.match(r"[\"`]?\w*id\b[\"`]?", column) for column in columns]
-    if len(names) == 3 and all(names):
-        # Altering a primary key doesn't always alter the columns of
-        # many-to-many tables that refer to it, remaking them does.
-        parts = [part for part in parts if part not in columns]
-        parts += [name[0] for name in names]
+    if len(columns) == 3 and all(map(KEY_COLUMN.match, columns)):
+        # Altering a primary key doesn't always alter the type of the columns
+        # of many-to-many tables that refer to it, remaking them does.
+        parts = [KEY_COLUMN.sub(r"\1", part) for part in parts]
     return [head + tail, *(f"{head}: {part}" for part in parts)]
 
 
