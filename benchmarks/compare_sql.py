@@ -212,7 +212,7 @@ def compare_project(project, options):
     folder = options.records.resolve() / f"{project.digest}-{options.backend}"
 
     def records(name, tree, **kwargs):
-        prepared = f"bench_{project.digest}_{name}"
+        prepared = project.get_name(name)
         return Records(folder / name, project, tree, prepared, **kwargs)
 
     sides = [

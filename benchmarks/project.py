@@ -76,6 +76,7 @@ class Project:
 
     @classmethod
     def from_options(cls, options):
+        """Return the project that options of make_parser() describe."""
         backend = BACKENDS[options.backend]()
         return cls(options.project, backend, options.settings, options.python)
 
@@ -92,6 +93,10 @@ class Project:
         """Return the name of the database that this process works on."""
         return f"bench_work_{os.getpid()}"
 
+    def get_name(self, state):
+        """Return the name of the prepared database for a state."""
+        return f"bench_{self.digest}_{state}"
+
     def prepared(self, state, tree, *commands, start=None):
         """
         Return the name of a database made by running commands with a tree.
@@ -99,7 +104,7 @@ class Project:
         They start from an empty database or from the one named ``start``. A
         database prepared earlier is used again.
         """
-        name = f"bench_{self.digest}_{state}"
+        name = self.get_name(state)
         if not self.backend.exists(name):
             self.reset(start)
             for command in commands:
@@ -110,7 +115,7 @@ class Project:
 
     def keep(self, state):
         """Keep the work database as a prepared one."""
-        self.backend.copy(self.work, f"bench_{self.digest}_{state}")
+        self.backend.copy(self.work, self.get_name(state))
 
     def reset(self, source=None):
         """Make the work database empty or a copy of a prepared one."""
