@@ -170,4 +170,9 @@ class Project:
 
     def plans(self, tree):
         """Return what ``measure.py plan`` prints."""
-        return json.loads(self.run(tree, "plan")["output"].splitlines()[-1])
+        # Some packages ask the database something when they're imported.
+        self.reset()
+        result = self.run(tree, "plan")
+        if error := result.get("error"):
+            raise CommandFailed(error)
+        return json.loads(result["output"].splitlines()[-1])
