@@ -38,6 +38,8 @@ UPSTREAM_LABELS = (
     "postgres_tests schema select_related select_related_onetoone "
     "select_related_regress sites_tests swappable_models version"
 ).split()
+# Those of them that need a database with geometries.
+GIS_LABELS = ["gis_tests.gis_migrations"]
 OUR_LABELS = sorted(path.parent.name for path in TESTS.glob("*/__init__.py"))
 # Those of ours that are about the database.
 OUR_DATABASE_LABELS = [
@@ -49,19 +51,27 @@ SETTINGS = {
     "sqlite": "test_sqlite",
     "postgresql": "settings_postgresql",
     "mysql": "settings_mysql",
+    "postgis": "settings_postgis",
 }
 SERVERS = {
     "postgresql": "PostgreSQL server, or set PGHOST, PGPORT, PGUSER, PGPASSWORD",
     "mysql": "MariaDB or MySQL server, or set MYSQL_HOST, MYSQL_TCP_PORT, "
     "MYSQL_USER, MYSQL_PWD",
+    "postgis": "PostgreSQL server that has PostGIS, and install GDAL, in Debian: "
+    "apt-get install postgresql-postgis gdal-bin",
 }
 CONNECT = """
 import django
 from django.db import connection
-django.setup()
 try:
-    with connection._nodb_cursor():
-        pass
+    django.setup()
+    with connection._nodb_cursor() as cursor:
+        if "postgis" in connection.settings_dict["ENGINE"]:
+            cursor.execute(
+                "SELECT 1 FROM pg_available_extensions WHERE name = 'postgis'"
+            )
+            if not cursor.fetchone():
+                raise SystemExit("the server has no extension postgis")
 except Exception as e:
     raise SystemExit(str(e).splitlines()[0])
 """
@@ -222,7 +232,11 @@ def check_server(database):
     )
     if check.returncode:
         reason = check.stderr.decode().strip()
-        error(f"--db {database}: {reason}: start a {SERVERS[database]}")
+        error(f"--db {database}: {reason}: use a {SERVERS[database]}")
+
+
+def get_upstream_labels(database):
+    return GIS_LABELS if database == "postgis" else UPSTREAM_LABELS
 
 
 class Run:
@@ -297,7 +311,7 @@ def run_all(args, databases, steps):
     for database in databases if "upstream" in steps else []:
         run.step(
             f"upstream's tests on {database or 'the given settings'}",
-            [*command, *runner(*args, *UPSTREAM_LABELS)],
+            [*command, *runner(*args, *get_upstream_labels(database))],
             env=environment(database),
         )
     if "own" in steps:
@@ -307,7 +321,7 @@ def run_all(args, databases, steps):
             env=environment("sqlite"),
         )
     for database in databases if "own" in steps else []:
-        if database in SERVERS:
+        if database in ("postgresql", "mysql"):
             run.step(
                 f"tests of the series on {database}",
                 [*command, *runner(*args, *OUR_DATABASE_LABELS)],
