@@ -232,7 +232,7 @@ def check_server(database):
     )
     if check.returncode:
         reason = check.stderr.decode().strip()
-        error(f"--db {database}: {reason}: use a {SERVERS[database]}")
+        error(f"--db {database}: {reason}: start a {SERVERS[database]}")
 
 
 def get_upstream_labels(database):
