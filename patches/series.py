@@ -20,7 +20,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-FIELDS = ("Patch", "Ticket", "Why", "Upstream", "Drop-When")
+FIELDS = ("Patch", "Ticket", "Topic", "Why", "Upstream", "Drop-When")
 TICKET = re.compile(r"none|#\d+(, #\d+)*")
 UPSTREAM_STATUS = re.compile(r"(not sent|sent|merged|never)\b")
 SUBJECT = re.compile(
@@ -211,7 +211,8 @@ def export(directory, checkout):
         else:
             print(f"new: {name}: fill in its stanza in series", file=sys.stderr)
             stanzas[name] = (
-                f"Patch: {name}\nTicket: {subjects[name] or 'none'}\nWhy: TODO\n"
+                f"Patch: {name}\nTicket: {subjects[name] or 'none'}\nTopic: TODO\n"
+                f"Why: TODO\n"
                 f"Upstream: not sent\nDrop-When: TODO"
             )
     for stanza in gone.values():

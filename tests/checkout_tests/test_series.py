@@ -57,7 +57,7 @@ class ExportTests(ProjectTestCase):
         self.assertEqual(
             self.series(),
             f"{before}\nPatch: fixed-1-refs-2-added.patch\nTicket: #1, #2\n"
-            f"Why: TODO\nUpstream: not sent\nDrop-When: TODO\n",
+            f"Topic: TODO\nWhy: TODO\nUpstream: not sent\nDrop-When: TODO\n",
         )
 
     def test_metadata_are_kept(self):
@@ -76,7 +76,7 @@ class ExportTests(ProjectTestCase):
         after = self.project.read_patches()
         self.assertEqual(sorted(after), sorted(before))
         self.assertEqual(after[self.project.MODELS], before[self.project.MODELS])
-        self.assertEqual(after["series"].count(b"Good reasons."), 4)
+        self.assertEqual(after["series"].count(b"Good reasons."), 6)
 
     def test_other_subject(self):
         before = self.series()

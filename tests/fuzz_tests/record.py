@@ -41,6 +41,8 @@ LEFT_OUT = re.compile(
     r"|SELECT .* FROM .(django_content_type|auth_permission)\b"
     r"|.*django_migrations"
 )
+# MariaDB's errors name the database, whose name has the process.
+DATABASE = re.compile(r"\bfuzz_\d+_(default|other)\b")
 ADDRESS = re.compile(r"0x[0-9a-f]+")
 TIME = re.compile(r"datetime\.datetime\([^)]*\)|\b\d{4}-\d\d-\d\d[ T][\d:.]+")
 SAVEPOINT = re.compile(r"\bs\d+_x(\d+)\b")
@@ -472,6 +474,7 @@ class Recorder:
     @staticmethod
     def describe_error(error):
         text = f"{type(error).__name__}: {error}"
+        text = DATABASE.sub(r"fuzz_\1", text)
         return ADDRESS.sub("0x…", text)
 
     @staticmethod
