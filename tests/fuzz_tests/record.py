@@ -474,7 +474,6 @@ class Recorder:
     @staticmethod
     def describe_error(error):
         text = f"{type(error).__name__}: {error}"
-        text = DATABASE.sub(r"fuzz_\1", text)
         return ADDRESS.sub("0x…", text)
 
     @staticmethod
@@ -549,6 +548,7 @@ def main():
             project = make_project(int(seed)).without(parse_dropped(dropped))
             record = Recorder(project, options.db).record()
             text = TIME.sub("<time>", json.dumps(record, default=str))
+            text = DATABASE.sub(r"fuzz_\1", text)
             print(text, file=stream, flush=True)
     finally:
         databases.clear()
