@@ -122,12 +122,9 @@ class SessionTests(SimpleTestCase):
             text = text.replace(old, new, 1)
         self.path.write_text(text)
 
-    def port(self):
-        """Copy the function."""
-        self.edit(
-            ("class Migration", f"{FUNCTION}class Migration"),
-            ("shop.migrations.0002_name.combine", "combine"),
-        )
+    def comment(self):
+        """Make an edit that changes nothing."""
+        self.edit(("class Migration", "# Edited.\nclass Migration"))
 
     def move(self):
         """Move the data operation, and what follows from it, to the end."""
@@ -141,13 +138,16 @@ class SessionTests(SimpleTestCase):
     def begin(self, *args):
         """Keep the function, elide the SQL, and look at the first version."""
         self.start(*args)
-        self.expect("0002_name:1 RunPython: combine", "Keep or elide [Ke]? ")
-        self.answer("k", "0003_more:1 RunSQL", "Keep or elide [Ke]? ")
+        self.expect("0002_name:1 RunPython: combine", "Keep or elide [Ke?]? ")
+        # Whoever doesn't know the answers is told.
+        self.answer("?", "k  keep it: ", "e  elide it: ", "Keep or elide [Ke?]? ")
+        self.answer("k", "0003_more:1 RunSQL", "Keep or elide [Ke?]? ")
         self.answer(
             "e",
             f"Generated {self.path}\n",
             "(22 operations -> 17 operations)\n",
-            "Optimize migration [yN]? ",
+            "Now you can edit this file",
+            "Optimize migration [yN?]? ",
         )
 
     def end(self, status):
@@ -159,13 +159,12 @@ class SessionTests(SimpleTestCase):
     def test_transcript(self):
         self.begin("--verify")
         generated = self.path.read_text()
-        self.port()
         self.move()
         self.answer(
             "y",
             f"Regenerated {self.path}\n",
             "(17 operations -> 4 operations)\n",
-            "Optimize migration [Ynr]? ",
+            "Optimize migration [Ynr?]? ",
         )
         optimized = self.path.read_text()
         self.assertIn(FUNCTION, optimized)
@@ -173,31 +172,31 @@ class SessionTests(SimpleTestCase):
             "y",
             f"Regenerated {self.path}\n",
             "(No change in operation count)\n",
-            "Optimize migration [Ynr]? ",
+            "Optimize migration [Ynr?]? ",
         )
         self.answer(
-            "r", "Rolled back to previous version\n", "Optimize migration [Ynr]? "
+            "r", "Rolled back to previous version\n", "Optimize migration [Ynr?]? "
         )
         edited = self.path.read_text()
         self.assertIn(FUNCTION, edited)
         self.assertIn("AddField", edited)
         # To the start and back.
-        self.answer("r", "Rolled back", "Optimize migration [yN]? ")
+        self.answer("r", "Rolled back", "Optimize migration [yN?]? ")
         self.assertEqual(self.path.read_text(), generated)
-        self.answer("f 2", "Version 3 of 3", "Optimize migration [Ynr]? ")
+        self.answer("f 2", "Version 3 of 3", "Optimize migration [Ynr?]? ")
         self.assertEqual(self.path.read_text(), optimized)
-        self.answer("d", "-        migrations.AddField(", "Optimize migration [Ynr]? ")
+        self.answer("d", "-        migrations.AddField(", "Optimize migration [Ynr?]? ")
         # An edit that breaks it, in two ways.
         self.edit(("max_length=13", "max_length=14"))
         self.answer(
             "y",
             "The edit changes the models: shop.product: field field_13 would be "
             "different\n",
-            "Optimize migration [Ynr]? ",
+            "Optimize migration [Ynr?]? ",
         )
         self.edit(("operations = [", "operations = ("))
-        self.answer("n", "SyntaxError: ", "Optimize migration [Ynr]? ")
-        self.answer("r 2", "Version 3 of 5", "Optimize migration [Ynr]? ")
+        self.answer("n", "SyntaxError: ", "Optimize migration [Ynr?]? ")
+        self.answer("r 2", "Version 3 of 5", "Optimize migration [Ynr?]? ")
         self.assertEqual(self.path.read_text(), optimized)
         self.terminal.sendline("n")
         output = self.end(0)
@@ -209,7 +208,7 @@ class SessionTests(SimpleTestCase):
     def test_quit(self):
         before = {path: path.read_text() for path in self.migrations.glob("*.py")}
         self.begin()
-        self.port()
+        self.comment()
         self.terminal.sendline("q")
         self.end(0)
         after = {path: path.read_text() for path in self.migrations.glob("*.*")}
@@ -217,8 +216,8 @@ class SessionTests(SimpleTestCase):
 
     def interrupt(self, interrupt):
         self.begin()
-        self.port()
-        self.answer("d", "Optimize migration [Ynr]? ")
+        self.comment()
+        self.answer("d", "Optimize migration [Ynr?]? ")
         good = self.path.read_text()
         self.edit(("operations = [", "operations = ("))
         interrupt()
@@ -226,6 +225,9 @@ class SessionTests(SimpleTestCase):
         self.assertEqual(self.path.read_text(), good)
         broken = self.path.with_name(f"{self.path.name}.broken")
         self.assertIn("operations = (", broken.read_text())
+        # Nothing is marked before the migration is saved.
+        for path in self.migrations.glob("0003_*.py"):
+            self.assertNotIn("elidable", path.read_text())
 
     def test_control_c(self):
         def interrupt():
