@@ -1,24 +1,19 @@
-#!/usr/bin/env python3
 """
-List, check and write a patch series.
+Read, check and write a patch series.
 
-DIRECTORY holds one file per patch, in the format of git format-patch, and a
+A directory holds one file per patch, in the format of git format-patch, and a
 file named "series" with one stanza per patch. The order of the stanzas is the
 order of the patches. The metadata live there and not in the commit messages,
 so that writing the commits out again loses nothing.
-
-    series.py list DIRECTORY
-    series.py check DIRECTORY
-    series.py export DIRECTORY CHECKOUT
 """
 
 import email
 import email.policy
 import re
-import subprocess
-import sys
 import textwrap
-from pathlib import Path
+
+from commands import ROOT, Failure, say, write_atomically
+from git import git, git_bytes
 
 FIELDS = ("Patch", "Ticket", "Topic", "Why", "Upstream", "Drop-When")
 TICKET = re.compile(r"none|#\d+(, #\d+)*")
@@ -42,12 +37,6 @@ FORMAT_PATCH = (
 ).split()
 
 
-def git(*args, cwd=None, stdin=None):
-    return subprocess.run(
-        ("git", *args), cwd=cwd, input=stdin, check=True, stdout=subprocess.PIPE
-    ).stdout
-
-
 def read_series(directory):
     """
     Return the header comment and a dict that maps the name of each patch to
@@ -59,16 +48,16 @@ def read_series(directory):
     for block in re.split(r"\n\s*\n", text.strip()):
         if all(line.startswith("#") for line in block.splitlines()):
             if stanzas:
-                sys.exit(f"error: {path}: comments go to the top or into a stanza")
+                raise Failure(f"{path}: comments go to the top or into a stanza")
             header += block + "\n\n"
             continue
         name = fields(block).get("Patch")
         if not name:
-            sys.exit(f"error: {path}: no Patch field in the stanza: {block!r}")
+            raise Failure(f"{path}: no Patch field in the stanza: {block!r}")
         if name in stanzas:
-            sys.exit(f"error: {path}: {name} is listed twice")
+            raise Failure(f"{path}: {name} is listed twice")
         if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*\.patch", name):
-            sys.exit(f"error: {path}: {name!r} is not the name of a patch file")
+            raise Failure(f"{path}: {name!r} is not the name of a patch file")
         stanzas[name] = block
     return header, stanzas
 
@@ -80,9 +69,9 @@ def fields(stanza):
     for line in re.sub(r"\n[ \t]+", " ", "\n".join(lines)).splitlines():
         match = re.fullmatch(r"([\w-]+):\s*(.*)", line)
         if match is None:
-            sys.exit(f"error: series: not a field: {line!r}")
+            raise Failure(f"series: not a field: {line!r}")
         if match[1] in result:
-            sys.exit(f"error: series: {match[1]} twice in one stanza: {stanza!r}")
+            raise Failure(f"series: {match[1]} twice in one stanza: {stanza!r}")
         result[match[1]] = match[2].strip()
     return result
 
@@ -97,12 +86,17 @@ def read_patch(path):
 
 
 def list_patches(directory):
+    """Return the names of the patches in their order."""
     _, stanzas = read_series(directory)
     for name in stanzas:
         if not (directory / name).is_file():
-            sys.exit(f"error: {directory}/series lists {name}, which is missing")
-    if stanzas:
-        print(*stanzas, sep="\n")
+            raise Failure(f"{directory}/series lists {name}, which is missing")
+    return list(stanzas)
+
+
+def get_files(directory):
+    """Return the paths of the files that make up the series."""
+    return [directory / "series", *sorted(directory.glob("*.patch"))]
 
 
 def check_stanza(name, stanza):
@@ -154,6 +148,7 @@ def check_message(name, ticket, subject, body):
 
 
 def check(directory):
+    """Return what is wrong with the metadata and the messages."""
     _, stanzas = read_series(directory)
     errors = []
     for name, stanza in stanzas.items():
@@ -166,34 +161,47 @@ def check(directory):
     for path in sorted(directory.glob("*.patch")):
         if path.name not in stanzas:
             errors.append(f"{path.name} is not listed in series")
-    for error in errors:
-        print(f"error: {directory}/{error}", file=sys.stderr)
-    sys.exit(bool(errors))
+    return [f"{directory.relative_to(ROOT)}/{error}" for error in errors]
 
 
 def patch_id(patch):
     """Identify a patch by its changes alone, whatever its message says."""
-    return git("patch-id", "--stable", stdin=patch).split(b" ")[0]
+    return git_bytes("patch-id", "--stable", stdin=patch).split(b" ")[0]
 
 
-def export(directory, checkout):
+def render(directory, checkout):
+    """
+    Return the files of the series that the commits in a checkout make, as a
+    dict of their names and contents. The metadata come from the directory.
+    """
     header, stanzas = read_series(directory)
     if git("rev-list", "--merges", "upstream..HEAD", cwd=checkout):
-        sys.exit("error: a series has no merges: rebase the branch first")
-    patches, subjects = {}, {}
-    log = git("log", "--reverse", "--format=%H %f", "upstream..HEAD", cwd=checkout)
-    for line in log.decode().splitlines():
-        commit, slug = line.split(" ")
-        name = slug.lower() + ".patch"
-        patch = git(*FORMAT_PATCH, commit, cwd=checkout)
-        if not patch:
-            sys.exit(f"error: commit {commit[:12]} ({slug}) changes nothing: drop it")
-        if name in patches:
-            sys.exit(f"error: two commits have the same subject ({slug}): reword one")
-        patches[name] = patch
-        subject = git("log", "-1", "--format=%s", commit, cwd=checkout).decode()
-        subjects[name] = ", ".join(re.findall(r"#\d+", subject.partition(" -- ")[0]))
+        raise Failure("a series has no merges: rebase the branch first")
+    patches, tickets = format_patches(checkout)
+    stanzas = update_stanzas(directory, stanzas, patches, tickets)
+    text = header + "\n\n".join(stanzas[name] for name in patches) + "\n"
+    # It's written last, so that it never lists what isn't there yet.
+    return {**patches, "series": text.encode()}
 
+
+def format_patches(checkout):
+    """Return the patches by their names, and their tickets by their names."""
+    patches, tickets = {}, {}
+    log = git("log", "--reverse", "--format=%H %f %s", "upstream..HEAD", cwd=checkout)
+    for line in log.splitlines():
+        commit, slug, subject = line.split(" ", 2)
+        name = slug.lower() + ".patch"
+        patch = git_bytes(*FORMAT_PATCH, commit, cwd=checkout)
+        if not patch:
+            raise Failure(f"commit {commit[:12]} ({slug}) changes nothing: drop it")
+        if name in patches:
+            raise Failure(f"two commits have the same subject ({slug}): reword one")
+        patches[name] = patch
+        tickets[name] = ", ".join(re.findall(r"#\d+", subject.partition(" -- ")[0]))
+    return patches, tickets
+
+
+def update_stanzas(directory, stanzas, patches, tickets):
     # A patch whose subject was changed keeps its stanza.
     gone = {name: stanzas[name] for name in stanzas if name not in patches}
     old_names = {
@@ -206,38 +214,25 @@ def export(directory, checkout):
             continue
         old_name = old_names.pop(patch_id(patches[name]), None)
         if old_name:
-            print(f"{old_name} is now {name}", file=sys.stderr)
+            say(f"{old_name} is now {name}")
             stanzas[name] = gone.pop(old_name).replace(old_name, name)
         else:
-            print(f"new: {name}: fill in its stanza in series", file=sys.stderr)
+            say(f"new: {name}: fill in its stanza in series")
             stanzas[name] = (
-                f"Patch: {name}\nTicket: {subjects[name] or 'none'}\nTopic: TODO\n"
-                f"Why: TODO\n"
-                f"Upstream: not sent\nDrop-When: TODO"
+                f"Patch: {name}\nTicket: {tickets[name] or 'none'}\nTopic: TODO\n"
+                f"Why: TODO\nUpstream: not sent\nDrop-When: TODO"
             )
     for stanza in gone.values():
-        print("dropped, its commit is gone:", file=sys.stderr)
-        print(textwrap.indent(stanza, "    "), file=sys.stderr)
+        say("dropped, its commit is gone:\n" + textwrap.indent(stanza, "    "))
+    return stanzas
 
-    write(
-        directory / "series",
-        (header + "\n\n".join(stanzas[name] for name in patches) + "\n").encode(),
-    )
-    for name, patch in patches.items():
-        write(directory / name, patch)
+
+def write(directory, content):
+    """Write the files that change, and remove the patches that are gone."""
+    for name in content:
+        path = directory / name
+        if not path.exists() or path.read_bytes() != content[name]:
+            write_atomically(path, content[name])
     for path in directory.glob("*.patch"):
-        if path.name not in patches:
+        if path.name not in content:
             path.unlink()
-
-
-def write(path, content):
-    """Write a file, unless that would not change it."""
-    if not path.exists() or path.read_bytes() != content:
-        path.write_bytes(content)
-
-
-if __name__ == "__main__":
-    commands = {"list": list_patches, "check": check, "export": export}
-    if len(sys.argv) < 3 or sys.argv[1] not in commands:
-        sys.exit(__doc__)
-    commands[sys.argv[1]](*map(Path, sys.argv[2:]))

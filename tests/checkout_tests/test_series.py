@@ -7,10 +7,6 @@ class ExportTests(ProjectTestCase):
     def series(self):
         return (self.project.patches / "series").read_text()
 
-    def order(self):
-        lines = self.series().splitlines()
-        return [line.split()[1] for line in lines if line.startswith("Patch:")]
-
     def export(self):
         process = self.project.script("--export")
         self.assertSucceeds(process)
@@ -48,7 +44,7 @@ class ExportTests(ProjectTestCase):
         for path, time in times.items():
             if path.name != "series":
                 self.assertEqual(path.stat().st_mtime_ns, time, path)
-        self.assertEqual(len(self.order()), 3)
+        self.assertEqual(len(self.project.list_patches()), 3)
 
     def test_new_patch(self):
         before = self.series()
@@ -72,7 +68,9 @@ class ExportTests(ProjectTestCase):
         self.project.git("reset", "--hard", "upstream")
         self.project.git("cherry-pick", "ORIG_HEAD", "ORIG_HEAD~1")
         self.export()
-        self.assertEqual(self.order(), [self.project.STATE, self.project.MODELS])
+        self.assertEqual(
+            self.project.list_patches(), [self.project.STATE, self.project.MODELS]
+        )
         after = self.project.read_patches()
         self.assertEqual(sorted(after), sorted(before))
         self.assertEqual(after[self.project.MODELS], before[self.project.MODELS])
@@ -95,7 +93,7 @@ class ExportTests(ProjectTestCase):
         # The metadata can be read a last time.
         self.assertIn("dropped, its commit is gone:\n    Patch: changed-the", message)
         self.assertIn("    Why: Good reasons.", message)
-        self.assertEqual(self.order(), [self.project.MODELS])
+        self.assertEqual(self.project.list_patches(), [self.project.MODELS])
         self.assertIs((self.project.patches / self.project.STATE).exists(), False)
 
     def test_same_subject(self):

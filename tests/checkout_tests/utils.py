@@ -22,6 +22,16 @@ FILES = {
     "docs/releases/index.txt": "Final releases\n\n6.1 release\n-----------\n",
 }
 
+# Nobody listens on the discard port.
+NO_NETWORK = {
+    "https_proxy": "http://127.0.0.1:9",
+    "http_proxy": "http://127.0.0.1:9",
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_FIND_LINKS": "",
+    "PIP_EXTRA_INDEX_URL": "",
+    "PIP_NO_CACHE_DIR": "1",
+}
+
 
 def run_command(*args, cwd=None, env=None):
     """Return the output of a command. If it fails, so does the test."""
@@ -86,13 +96,32 @@ class Project:
         (self.path / "build").mkdir()
         (self.path / "home").mkdir()
 
-    def script(self, *args, cwd=None, **env):
+    def script(self, *args, cwd=None, path=None, **env):
+        return self.run_command(
+            "bash", path or self.path / "django_checkout.sh", *args, cwd=cwd, **env
+        )
+
+    def run_command(self, *args, cwd=None, preexec_fn=None, **env):
         return subprocess.run(
-            ["bash", str(self.path / "django_checkout.sh"), *args],
+            [str(arg) for arg in args],
             cwd=cwd or self.path,
             env={**self.env, **env},
+            preexec_fn=preexec_fn,
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            text=True,
+        )
+
+    def start(self, *args):
+        """Start the script in a process group of its own."""
+        return subprocess.Popen(
+            ["bash", str(self.path / "django_checkout.sh"), *args],
+            cwd=self.path,
+            env=self.env,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
         )
 
@@ -122,6 +151,10 @@ class Project:
         """Write metadata in the place of what is to be filled in."""
         series = self.patches / "series"
         series.write_text(series.read_text().replace("TODO", "Good reasons."))
+
+    def list_patches(self):
+        lines = (self.patches / "series").read_text().splitlines()
+        return [line.split()[1] for line in lines if line.startswith("Patch:")]
 
     def read_patches(self):
         return {path.name: path.read_bytes() for path in self.patches.iterdir()}
@@ -183,7 +216,12 @@ class ProjectTestCase(SimpleTestCase):
         self.assertEqual(process.returncode, 0, process.stderr)
 
     def assertError(self, process, message, status=1):
-        """The command failed with one line, which contains the message."""
+        """
+        The command failed with one line, which contains the message. Before it
+        may be what the command had done until then.
+        """
         self.assertEqual(process.returncode, status, process.stderr)
-        self.assertRegex(process.stderr, r"\Aerror: .*\n\Z")
-        self.assertIn(message, process.stderr)
+        *progress, line = process.stderr.splitlines()
+        self.assertRegex(line, r"\Aerror: ")
+        self.assertIn(message, line)
+        self.assertNotRegex("\n".join(progress), r"(?m)^(error|fatal|Traceback)")

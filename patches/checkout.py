@@ -1,0 +1,315 @@
+"""The checkout: a repository with one commit per patch, to work in."""
+
+import hashlib
+
+import series
+from bases import PATCHES, RELEASE, Base
+from commands import (
+    ROOT,
+    SCRATCH,
+    Failure,
+    HalfApplied,
+    Progress,
+    WorkWouldBeLost,
+    decode,
+    get_reason,
+    is_system_error,
+    remove,
+    say,
+    write_atomically,
+    write_log,
+)
+from git import git, git_paths, try_git
+
+BRANCH = "fastmigrations"
+# In the place of a hash: an export began and didn't end.
+EXPORTING = "exporting"
+
+
+class Checkout:
+    def __init__(self, base):
+        self.base = base
+        self.path = base.checkout
+        self.name = self.path.relative_to(ROOT)
+        self.git_dir = self.path / ".git"
+        # What the checkout was last in step with: a commit, and a hash of the
+        # patches. It tells work in the checkout from patches that are newer
+        # than the checkout.
+        self.state_file = self.git_dir / "series-state"
+        # This exists while the files are changed to those of another commit.
+        self.switch_file = self.git_dir / "series-switch"
+
+    def git(self, *args):
+        return git(*args, cwd=self.path)
+
+    def refuse(self, reason, error=WorkWouldBeLost):
+        raise error(f"{self.name} {reason}")
+
+    # What it is in step with.
+
+    def read_state(self):
+        """Return the known commit and the known hash of the patches."""
+        if not self.state_file.exists():
+            return "upstream", ""
+        commit, _, patches = self.state_file.read_text().strip().partition(" ")
+        return commit, patches
+
+    def write_state(self, commit, patches):
+        write_atomically(self.state_file, f"{commit} {patches}\n".encode())
+
+    # The way to the series.
+
+    def update(self, force=False):
+        """Make the checkout, or apply the patches that were changed."""
+        if not self.path.exists():
+            self.make()
+        self.base.check_origin()
+        if force:
+            self.discard_work()
+        else:
+            self.finish_switch()
+            self.refuse_unfinished_work(", or use --force to discard the work")
+            self.refuse_unexported_work()
+            if self.read_state()[1] == get_hash():
+                return
+        self.import_series()
+
+    def make(self):
+        new = self.path.with_name(self.path.name + ".new")
+        remove(new)
+        self.base.make(new)
+        if self.base.name != RELEASE:
+            self.fetch_original_files(new)
+        new.rename(self.path)
+
+    def fetch_original_files(self, path):
+        """
+        A three-way merge starts from the files that the patches were made for.
+        """
+        original = Checkout(Base(RELEASE))
+        original.update()
+        branches = f"{BRANCH}:django-{RELEASE}"
+        git("fetch", "--quiet", "--no-tags", original.path, branches, cwd=path)
+
+    def import_series(self):
+        """
+        Apply the series in a copy, and take the commits over when all of them
+        are there. A run that ends before that leaves the checkout as it was.
+        """
+        copy = SCRATCH / "checkout"
+        patches = get_hash()
+        conflict = apply_series(self.copy_upstream(copy))
+        if conflict:
+            self.stop_in_conflict(conflict)
+        self.git("fetch", "--quiet", "--no-tags", copy, BRANCH)
+        self.switch_to(self.git("rev-parse", "FETCH_HEAD"), patches)
+
+    def copy_upstream(self, path):
+        """Make another repository, to apply the series in."""
+        remove(path)
+        git("clone", "--quiet", "--shared", "--no-checkout", self.path, path, cwd=ROOT)
+        git("fetch", "--quiet", "origin", "tag", "upstream", cwd=path)
+        git("checkout", "--quiet", "-B", BRANCH, "upstream", cwd=path)
+        return path
+
+    def stop_in_conflict(self, conflict):
+        """Have the same conflict in the checkout, where it can be solved."""
+        self.switch_to(self.git("rev-parse", "upstream"), "")
+        apply_patches(self.path, series.list_patches(PATCHES))
+        raise Failure(
+            f"{conflict}; solve it in {self.name} and 'git am --continue', then "
+            f"--export; or 'git am --abort' there"
+        )
+
+    def switch_to(self, commit, patches):
+        """Check out a commit as the branch. The next run can finish it."""
+        switch = f"{self.git('rev-parse', 'HEAD')} {commit} {patches}\n"
+        write_atomically(self.switch_file, switch.encode())
+        self.git("checkout", "--quiet", "--force", "-B", BRANCH, commit)
+        self.end_switch(commit, patches)
+
+    def end_switch(self, commit, patches):
+        self.write_state(commit, patches)
+        self.switch_file.unlink()
+
+    def finish_switch(self):
+        """Go on where an earlier run was interrupted."""
+        if not self.switch_file.exists():
+            return
+        say(f"Going on with {self.name}, where an earlier run was interrupted.")
+        old, new, *patches = self.switch_file.read_text().split()
+        (self.git_dir / "index.lock").unlink(missing_ok=True)
+        # Leave the files alone until it's known that nobody has changed them.
+        self.git("symbolic-ref", "HEAD", f"refs/heads/{BRANCH}")
+        self.git("reset", "--quiet", "--mixed", new)
+        unfinished = git_paths("diff", "--name-only", "-z", old, new, cwd=self.path)
+        for path in self.get_changed_paths():
+            if path not in unfinished or not self.is_between(path, old, new):
+                self.refuse(
+                    f"was left half applied, and {path} was changed since: undo "
+                    f"that, or use --force to discard the work",
+                    HalfApplied,
+                )
+        self.reset_files()
+        self.end_switch(new, *patches or [""])
+
+    def get_changed_paths(self):
+        changed = git_paths(
+            *["status", "--porcelain", "--no-renames", "--untracked-files=all", "-z"],
+            cwd=self.path,
+        )
+        return [line[3:] for line in changed]
+
+    def is_between(self, path, old, new):
+        """Is a file as in the one commit, or written in part to the other?"""
+        file = self.path / path
+        if not file.exists():
+            return True
+        content = file.read_bytes()
+        return content == self.read_file(old, path) or (
+            self.read_file(new, path).startswith(content)
+        )
+
+    def read_file(self, commit, path):
+        return try_git("show", f"{commit}:{path}", cwd=self.path).stdout
+
+    # What is never lost.
+
+    def refuse_unfinished_work(self, advice):
+        applying = self.git_dir / "rebase-apply"
+        if (applying / "applying").exists():
+            self.refuse(
+                f"is in the middle of git am: --continue or --abort it there{advice}",
+                HalfApplied,
+            )
+        if applying.exists() or (self.git_dir / "rebase-merge").exists():
+            self.refuse(
+                f"is in the middle of git rebase: --continue or --abort it "
+                f"there{advice}"
+            )
+        if self.get_changed_paths():
+            self.refuse(f"has uncommitted changes: commit or stash them{advice}")
+
+    def refuse_unexported_work(self):
+        """
+        Work is what the branch has that import or export has not seen, and
+        what is on no branch at all.
+        """
+        known = self.git("rev-parse", self.read_state()[0])
+        if self.git("rev-parse", BRANCH) != known or self.git(
+            *["rev-list", "HEAD", "--not", "--branches"]
+        ):
+            self.refuse(
+                "has commits that are in no patch file: --export them, or --force to "
+                "discard them"
+            )
+
+    def discard_work(self):
+        (self.git_dir / "index.lock").unlink(missing_ok=True)
+        for command in ("am", "rebase"):
+            try_git(command, "--quit", cwd=self.path)
+        self.reset_files()
+        self.write_state(self.git("rev-parse", "upstream"), "")
+        self.switch_file.unlink(missing_ok=True)
+
+    def reset_files(self):
+        self.git("reset", "--quiet", "--hard")
+        self.git("clean", "--quiet", "--force", "-d")
+
+    # The way back to patch files.
+
+    def export(self, force=False):
+        if not self.path.exists():
+            raise Failure(
+                f"there is no {self.name} to export: run ./django_checkout.sh first"
+            )
+        self.finish_switch()
+        self.refuse_unfinished_work(" before the export")
+        head = try_git("symbolic-ref", "--short", "HEAD", cwd=self.path)
+        if head.stdout.strip() != BRANCH.encode():
+            self.refuse(f"is not on the branch {BRANCH}: check it out first")
+        commit, patches = self.read_state()
+        if patches not in (get_hash(), EXPORTING, "") and not force:
+            self.refuse(
+                "lacks changes made in patches/6.1 since: --export --force overwrites "
+                "them, --force alone discards the checkout's commits"
+            )
+        content = series.render(PATCHES, self.path)
+        self.write_state(commit, EXPORTING)
+        series.write(PATCHES, content)
+        self.write_state(self.git("rev-parse", BRANCH), get_hash())
+
+    # What CI checks.
+
+    def check(self, force=False):
+        errors = series.check(PATCHES)
+        for error in errors[:-1]:
+            say(f"error: {error}")
+        if errors:
+            raise Failure(errors[-1])
+        self.update(force)
+        copy = self.copy_upstream(SCRATCH / "check")
+        conflict = apply_series(copy)
+        if conflict:
+            raise Failure(f"{conflict}; run ./django_checkout.sh to solve it")
+        self.check_round_trip(copy)
+
+    def check_round_trip(self, copy):
+        content = series.render(PATCHES, copy)
+        old = {path.name: path.read_bytes() for path in series.get_files(PATCHES)}
+        if content == old:
+            return
+        # Let git show the difference.
+        for name, files in [("old", old), ("new", content)]:
+            (SCRATCH / name).mkdir()
+            for path in files:
+                (SCRATCH / name / path).write_bytes(files[path])
+        diff = try_git("diff", "--no-index", "old", "new", cwd=SCRATCH)
+        write_log("check.diff", diff.stdout)
+        raise Failure("--export would change patches/6.1, see build/check.diff")
+
+
+def get_hash():
+    """Identify the patches and their order."""
+    digest = hashlib.sha1()
+    for name in series.list_patches(PATCHES):
+        digest.update(f"{name}\n".encode() + (PATCHES / name).read_bytes())
+    return digest.hexdigest()
+
+
+def apply_series(path):
+    """
+    Apply the patches to what is checked out, one by one. Return None, or a
+    sentence that says which patch doesn't apply.
+    """
+    names = series.list_patches(PATCHES)
+    with Progress(f"Applying {len(names)} patches") as progress:
+        for done, name in enumerate(names):
+            progress.show(done, len(names))
+            process = apply_patches(path, [name])
+            if process.returncode:
+                return describe_conflict(path, name, process)
+        progress.show(len(names), len(names))
+
+
+def apply_patches(path, names):
+    return try_git(
+        *["am", "--quiet", "--3way", "--keep-non-patch"],
+        *["--committer-date-is-author-date", *(PATCHES / name for name in names)],
+        cwd=path,
+    )
+
+
+def describe_conflict(path, name, process):
+    write_log("am.log", process.stdout)
+    if is_system_error(process):
+        raise Failure(f"could not apply {name}: {get_reason(process)}")
+    files = git_paths("diff", "--name-only", "--diff-filter=U", "-z", cwd=path)
+    if not files:
+        # If git could not even try to merge, any file may be why.
+        numbers = try_git("apply", "--numstat", "-z", PATCHES / name, cwd=path).stdout
+        files = [line.split("\t")[-1] for line in decode(numbers).split("\0")[:-1]]
+    return (
+        f"patches/6.1/{name} does not apply: conflict in "
+        f"{' '.join(files) or 'the patch itself'}"
+    )
