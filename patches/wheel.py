@@ -1,13 +1,18 @@
 """Build the wheel, the same bytes from the same commit."""
 
+import base64
+import hashlib
 import io
 import os
 import re
 import sys
 import tarfile
 import tempfile
+import time
+import zipfile
 
-from bases import PATCHES
+import series
+from bases import PATCHES, get_sha256, read_sums
 from checkout import BRANCH
 from commands import (
     ROOT,
@@ -20,6 +25,7 @@ from commands import (
     write_atomically,
 )
 from git import git, git_bytes
+from sbom import make_sbom
 
 DIST = ROOT / "dist"
 # pip splits what is in its environment variables at spaces: don't name the
@@ -34,8 +40,17 @@ def build_wheel(checkout):
     unpack_commit(checkout)
     epoch = int(git("log", "-1", "--format=%ct", BRANCH, cwd=checkout.path))
     built = run_pip(epoch)
+    version = built.name.split("-")[1]
+    sbom = make_sbom(
+        version,
+        describe_upstream(checkout),
+        list_commits(checkout),
+        series.list_patches(PATCHES),
+    )
+    content = add_sbom(built.read_bytes(), sbom, epoch)
     wheel = DIST / built.name
-    write_atomically(wheel, built.read_bytes())
+    write_atomically(wheel, content)
+    write_sums(wheel)
     return wheel
 
 
@@ -87,3 +102,61 @@ def run_pip(epoch):
         )
     reason = f": {get_reason(process)}" if is_system_error(process) else ""
     raise Failure(f"pip could not build the wheel, see build/wheel.log{reason}")
+
+
+def describe_upstream(checkout):
+    base = checkout.base
+    if not base.origin:
+        return {
+            "version": base.name,
+            "type": "distribution",
+            "url": f"https://pypi.org/project/Django/{base.name}/",
+            "sha256": get_sha256(base.sdist),
+        }
+    # The version of a clone is its commit's.
+    commit = git("rev-parse", "upstream", cwd=checkout.path)
+    return {"version": commit, "type": "vcs", "url": base.origin}
+
+
+def list_commits(checkout):
+    """Return the hashes and the subjects of the patches' commits."""
+    commits = f"upstream..{BRANCH}"
+    log = git("log", "--reverse", "--format=%H %s", commits, cwd=checkout.path)
+    return [line.split(" ", 1) for line in log.splitlines()]
+
+
+def add_sbom(wheel, sbom, epoch):
+    """Return the wheel with the file where PEP 770 has it."""
+    output = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(wheel)) as old,
+        zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        *files, record = old.infolist()
+        for file in files:
+            new.writestr(file, old.read(file))
+        directory = record.filename.rpartition("/")[0]
+        name = f"{directory}/sboms/fastmigrations.cdx.json"
+        file = zipfile.ZipInfo(name, time.gmtime(epoch)[:6])
+        file.external_attr = record.external_attr
+        file.compress_type = zipfile.ZIP_DEFLATED
+        new.writestr(file, sbom)
+        lines = old.read(record).decode().splitlines(keepends=True)
+        lines.insert(-1, get_record_line(name, sbom.encode()))
+        new.writestr(record, "".join(lines))
+    return output.getvalue()
+
+
+def get_record_line(name, content):
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
+    return f"{name},sha256={digest.decode().rstrip('=')},{len(content)}\n"
+
+
+def write_sums(wheel):
+    """Write the checksums of all wheels in the directory."""
+    sums = read_sums(DIST / "SHA256SUMS")
+    sums[wheel.name] = get_sha256(wheel)
+    lines = [
+        f"{sums[name]}  {name}\n" for name in sorted(sums) if (DIST / name).exists()
+    ]
+    write_atomically(DIST / "SHA256SUMS", "".join(lines).encode())

@@ -1,14 +1,24 @@
+import base64
+import csv
+import hashlib
+import json
 import subprocess
 import sys
 import zipfile
 
-from .utils import ProjectTestCase, RealProject
+from .utils import NO_NETWORK, ProjectTestCase, RealProject
 
+DIST_INFO = "django-6.1.3+fastmigrations.1.dist-info"
 NAME = "django-6.1.3+fastmigrations.1-py3-none-any.whl"
 
 
 class WheelTests(ProjectTestCase):
     project_class = RealProject
+
+    @classmethod
+    def make_path(cls):
+        # pip gets unquoted paths to see.
+        return super().make_path().with_name('it\'s a "project"')
 
     def build(self):
         process = self.project.script("--wheel")
@@ -32,6 +42,10 @@ class WheelTests(ProjectTestCase):
         committed = self.project.git("ls-files", "django").splitlines()
         self.assertEqual(files, set(committed))
 
+        self.check_sums(wheel)
+        self.check_record(wheel)
+        self.check_sbom(wheel)
+
         venv = self.project.path / "venv"
         python = venv / "bin" / "python"
         self.run_command(sys.executable, "-m", "venv", venv)
@@ -53,6 +67,55 @@ class WheelTests(ProjectTestCase):
             "Version: 6.1.3+fastmigrations.1\n",
             self.run_command(python, "-m", "pip", "show", "django"),
         )
+
+    def check_sums(self, wheel):
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        sums = wheel.with_name("SHA256SUMS").read_text()
+        self.assertEqual(sums, f"{digest}  {NAME}\n")
+
+    def check_record(self, wheel):
+        """All files are recorded, with their checksums."""
+        with zipfile.ZipFile(wheel) as archive:
+            record = archive.read(f"{DIST_INFO}/RECORD").decode()
+            rows = list(csv.reader(record.splitlines()))
+            self.assertEqual([row[0] for row in rows], archive.namelist())
+            for name, digest, size in rows[:-1]:
+                content = archive.read(name)
+                expected = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
+                self.assertEqual(digest, f"sha256={expected.decode().rstrip('=')}")
+                self.assertEqual(size, str(len(content)))
+
+    def check_sbom(self, wheel):
+        with zipfile.ZipFile(wheel) as archive:
+            sbom = json.loads(
+                archive.read(f"{DIST_INFO}/sboms/fastmigrations.cdx.json")
+            )
+        build = sbom["metadata"]["component"]
+        self.assertEqual(build["purl"], "pkg:pypi/django@6.1.3%2Bfastmigrations.1")
+        (upstream,) = sbom["components"]
+        self.assertEqual(upstream["purl"], "pkg:pypi/django@6.1.3")
+        digest = (self.project.patches / "SHA256SUMS").read_text().split()[0]
+        self.assertEqual(
+            upstream["externalReferences"][0]["hashes"],
+            [{"alg": "SHA-256", "content": digest}],
+        )
+        pedigree = build["pedigree"]
+        self.assertEqual(
+            [patch["diff"]["url"] for patch in pedigree["patches"]],
+            [f"patches/6.1/{name}" for name in self.project.list_patches()],
+        )
+        self.assertEqual(
+            [commit["uid"] for commit in pedigree["commits"]],
+            self.project.git("rev-list", "--reverse", "upstream..HEAD").split(),
+        )
+
+    def test_no_network(self):
+        process = self.project.script("--wheel", **NO_NETWORK)
+        self.assertError(
+            process, "pip could not download what the wheel is built with, which "
+        )
+        self.assertIn("patches/6.1/build-constraints.txt", process.stderr)
+        self.assertIs((self.project.path / "dist" / NAME).exists(), False)
 
     def run_command(self, *args):
         process = subprocess.run(
