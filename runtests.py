@@ -4,9 +4,12 @@ Run Django's tests in the patched checkout, and the tests of the series.
 
 Without a test label this runs all that CI runs: the checks of the series and
 of style, upstream's tests that the series is about, the tests in tests/, and
-the coverage of the lines that the series adds. With labels it is Django's own
-runner: its labels, options and output. Packages in tests/ are labels, too.
+the coverage of the lines that the series adds. It runs on SQLite, and on each
+server that answers. With labels it is Django's own runner, on SQLite unless
+--db says otherwise: its labels, options and output. Packages in tests/ are
+labels, too.
 
+    ./runtests.py
     ./runtests.py --db all
     ./runtests.py migrations schema
     ./runtests.py migrations.test_state --db postgresql -k rename --failfast
@@ -17,10 +20,15 @@ This makes the checkout and a virtual environment in build/ if they're missing.
 # This file has to start in old versions of Python, in which it looks for a
 # newer one.
 import argparse
+import contextlib
+import fcntl
+import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -48,17 +56,19 @@ OUR_DATABASE_LABELS = [
 ]
 
 SETTINGS = {
-    "sqlite": "test_sqlite",
+    "sqlite": "settings_sqlite",
     "postgresql": "settings_postgresql",
     "mysql": "settings_mysql",
     "postgis": "settings_postgis",
 }
-SERVERS = {
-    "postgresql": "PostgreSQL server, or set PGHOST, PGPORT, PGUSER, PGPASSWORD",
-    "mysql": "MariaDB or MySQL server, or set MYSQL_HOST, MYSQL_TCP_PORT, "
-    "MYSQL_USER, MYSQL_PWD",
-    "postgis": "PostgreSQL server that has PostGIS, and install GDAL, in Debian: "
-    "apt-get install postgresql-postgis gdal-bin",
+ADVICE = {
+    "postgresql": "start a PostgreSQL server, or set PGHOST, PGPORT, PGUSER, "
+    "PGPASSWORD",
+    "mysql": "start a MariaDB or MySQL server, or set MYSQL_HOST, MYSQL_TCP_PORT, "
+    "MYSQL_USER, MYSQL_PWD; and install what mysqlclient is built with, in Debian: "
+    "apt-get install gcc pkg-config libmariadb-dev",
+    "postgis": "start a PostgreSQL server that has PostGIS, and install GDAL, in "
+    "Debian: apt-get install postgresql-postgis gdal-bin",
 }
 CONNECT = """
 import django
@@ -82,31 +92,45 @@ NOT_COVERED = ["*/backends/oracle/*", "*/contrib/gis/*"]
 # The parts of what CI runs.
 STEPS = ["series", "lint", "docs", "upstream", "own", "coverage"]
 
-# The options of Django's runner that are followed by a value, which is not to
-# be taken for a label.
-VALUE_OPTIONS = (
-    "-v --verbosity --settings --selenium --selenium-hub --external-host --tag "
-    "--exclude-tag -k --durations"
+# The options of Django's runner, which are passed on to it: without a value,
+# with one, and with one that may be left out.
+FLAGS = (
+    "--noinput --failfast --keepdb --reverse --screenshots --headless --debug-sql "
+    "--pdb -b/--buffer --timing"
 ).split()
-# These say what to run, like a label.
-LABEL_OPTIONS = "--bisect --pair --start-at --start-after".split()
+VALUE_OPTIONS = (
+    "-v/--verbosity --settings --bisect --pair --selenium --selenium-hub "
+    "--external-host --tag --exclude-tag --start-after --start-at -k --durations"
+).split()
+OPTIONAL_VALUE_OPTIONS = {
+    "--parallel": lambda value: value if value == "auto" else int(value),
+    "--shuffle": int,
+}
 
 
 def error(message):
     sys.exit(f"error: {message}")
 
 
-def parse_args():
-    parser = argparse.ArgumentParser(
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+
+
+def parse_args(args=None):
+    """Return the options of this script, and those for Django's runner."""
+    parser = Parser(
+        prog="./runtests.py",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="All other options are those of Django's own runner.",
+        epilog="All other options are those of Django's own runner: "
+        + ", ".join([*FLAGS, *VALUE_OPTIONS, *OPTIONAL_VALUE_OPTIONS]),
         allow_abbrev=False,
     )
     parser.add_argument(
         "--db",
         choices=[*SETTINGS, "all"],
-        help="the database to test on, sqlite by default",
+        help="the database to test on; all insists on each of them",
     )
     parser.add_argument(
         "--only",
@@ -119,34 +143,52 @@ def parse_args():
         action="store_true",
         help="use the Python that runs this as it is, as tox does",
     )
-    options, args = parser.parse_known_args()
-    has_settings = any(arg.split("=")[0] == "--settings" for arg in args)
-    if options.db and has_settings:
+    options, args = parser.parse_known_args(args)
+    django_options = parse_django_args(args)
+    if options.db and django_options.settings:
         parser.error("--db and --settings exclude each other")
-    if has_settings:
-        options.databases = [None]
-    else:
-        options.databases = (
-            list(SETTINGS) if options.db == "all" else [options.db or "sqlite"]
-        )
+    options.settings = django_options.settings
+    options.has_label = has_label(django_options)
     return options, args
 
 
-def has_label(args):
-    previous = ""
-    for arg in args:
-        if arg.split("=")[0] in LABEL_OPTIONS:
-            return True
-        is_value = previous in VALUE_OPTIONS or (
-            previous in ("--parallel", "--shuffle") and re.match(r"auto$|\d+$", arg)
-        )
-        if not arg.startswith("-") and not is_value:
-            return True
-        previous = arg
-    return False
+def parse_django_args(args):
+    """Understand the options of Django's runner. All others are errors."""
+    parser = Parser(prog="./runtests.py", add_help=False, allow_abbrev=False)
+    parser.add_argument("labels", nargs="*")
+    for names in FLAGS:
+        parser.add_argument(*names.split("/"), action="store_true")
+    for names in VALUE_OPTIONS:
+        parser.add_argument(*names.split("/"))
+    for name, convert in OPTIONAL_VALUE_OPTIONS.items():
+        parser.add_argument(name, nargs="?", type=convert)
+    return parser.parse_args(args)
 
 
-def enter_venv(databases):
+def has_label(options):
+    # These say what to run, like a label.
+    others = ("bisect", "pair", "start_at", "start_after")
+    return bool(options.labels or any(getattr(options, name) for name in others))
+
+
+@contextlib.contextmanager
+def lock(name, what):
+    """Wait until no other run is doing the same in build/."""
+    BUILD.mkdir(exist_ok=True)
+    with open(BUILD / f"{name}.lock", "a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            note(f"another ./runtests.py {what}: waiting for its end")
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def note(message):
+    print(f"note: {message}", file=sys.stderr, flush=True)
+
+
+def enter_venv():
     """
     Run this script again with the Python of the project's own virtual
     environment, which is made first if need be.
@@ -161,28 +203,32 @@ def enter_venv(databases):
         [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     )
     venv = BUILD / f"venv-{version.decode().strip()}"
-    if Path(sys.prefix) != venv:
-        if not (venv / "bin" / "pip").exists():
-            subprocess.run([python, "-m", "venv", "--clear", venv], check=True)
-        executable = venv / "bin" / "python"
-        os.execv(executable, [executable, *sys.argv])
-    install("requirements.txt", "is there a network?")
-    if "mysql" in databases:
-        install(
-            "requirements-mysql.txt",
-            "mysqlclient is built with a C compiler, pkg-config and the client "
-            "library of MariaDB, in Debian: apt-get install pkg-config "
-            "libmariadb-dev",
-        )
+    executable = venv / "bin" / "python"
+    with lock("venv", "is installing packages"):
+        if Path(sys.prefix) != venv:
+            # Without this file it was never finished.
+            if not ((venv / "requirements.txt").exists() and executable.exists()):
+                print(f"Making build/{venv.name}.", flush=True)
+                command = [python, "-m", "venv", "--clear", venv]
+                if subprocess.run(command).returncode:
+                    error(f"could not make build/{venv.name}")
+                (venv / "requirements.txt").touch()
+            os.execv(executable, [executable, *sys.argv])
+        obstacle = install("requirements.txt")
+    if obstacle:
+        error(f"{obstacle}: is there a network?")
 
 
-def install(name, advice):
+def install(name):
+    """Install requirements. Return None, or why that's impossible."""
     requirements = TESTS / name
     stamp = Path(sys.prefix) / name
     if stamp.exists() and stamp.read_bytes() == requirements.read_bytes():
         return
     log = BUILD / "pip-install.log"
-    print(f"Installing tests/{name} into build/{Path(sys.prefix).name}.", flush=True)
+    venv = Path(sys.prefix).name
+    print(f"Installing tests/{name} into build/{venv}, see build/{log.name}.")
+    sys.stdout.flush()
     with log.open("wb") as stream:
         pip = subprocess.run(
             [sys.executable, "-m", "pip", "install", "-r", requirements],
@@ -190,23 +236,30 @@ def install(name, advice):
             stderr=subprocess.STDOUT,
         )
     if pip.returncode:
-        error(f"pip could not install tests/{name}, see build/{log.name}: {advice}")
+        return f"pip could not install tests/{name}, see build/{log.name}"
     stamp.write_bytes(requirements.read_bytes())
 
 
 def make_checkout():
     """Bring the checkout up to date, unless there is work in it."""
-    status = subprocess.run(
+    process = subprocess.Popen(
         [ROOT / "django_checkout.sh"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    message = status.stderr.decode().strip()
+    message = ""
+    for line in process.stderr:
+        line = line.decode(errors="replace").rstrip()
+        if line.startswith("error: "):
+            message = line
+        else:
+            print(line, file=sys.stderr, flush=True)
+    status = process.wait()
     # 3 says that there is work in the checkout: that's what to test then.
-    if status.returncode == 3:
-        print("note: tested as it is:", message.partition(" ")[2], file=sys.stderr)
-    elif status.returncode:
-        sys.exit(message)
+    if status == 3:
+        note(f"tested as it is: {message.partition(' ')[2]}")
+    elif status:
+        sys.exit(message or status)
 
 
 def environment(database=None):
@@ -220,34 +273,89 @@ def environment(database=None):
     return env
 
 
-def check_server(database):
-    if database not in SERVERS:
+def choose_databases(options):
+    """Return the databases to test on, and those that are left out."""
+    if options.settings:
+        return [None], []
+    if options.db:
+        databases = list(SETTINGS) if options.db == "all" else [options.db]
+        for database in databases:
+            obstacle = get_obstacle(database, options)
+            if obstacle:
+                error(f"--db {database}: {obstacle}: {ADVICE[database]}")
+        return databases, []
+    if options.has_label or not {"upstream", "own"} & set(options.only or STEPS):
+        return ["sqlite"], []
+    obstacles = {database: get_obstacle(database, options) for database in SETTINGS}
+    left_out = [database for database in SETTINGS if obstacles[database]]
+    if left_out:
+        reasons = "; ".join(f"{name}: {obstacles[name]}" for name in left_out)
+        note(f"left out {reasons}")
+    return [name for name in SETTINGS if name not in left_out], left_out
+
+
+def get_obstacle(database, options):
+    """Return None, or why it's impossible to test on a database."""
+    if database == "sqlite":
         return
+    if database == "mysql":
+        # Don't build a driver for nothing.
+        obstacle = get_mysql_obstacle()
+        if not obstacle and not options.no_venv:
+            with lock("venv", "is installing packages"):
+                obstacle = install("requirements-mysql.txt")
+        if obstacle:
+            return obstacle
     check = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", CONNECT],
         # Upstream's settings module is the base of ours.
-        env=environment(database),
+        env={"PGCONNECT_TIMEOUT": "10", **environment(database)},
         cwd=CHECKOUT / "tests",
         stderr=subprocess.PIPE,
     )
     if check.returncode:
-        reason = check.stderr.decode().strip()
-        error(f"--db {database}: {reason}: start a {SERVERS[database]}")
+        return check.stderr.decode().strip().splitlines()[-1]
+
+
+def get_mysql_obstacle():
+    host = os.environ.get("MYSQL_HOST", "127.0.0.1")
+    port = os.environ.get("MYSQL_TCP_PORT") or "3306"
+    if host.startswith("/"):
+        return
+    try:
+        socket.create_connection((host, port), timeout=10).close()
+    except OSError as e:
+        return f"{host}, port {port}: {e.strerror or e}"
 
 
 def get_upstream_labels(database):
     return GIS_LABELS if database == "postgis" else UPSTREAM_LABELS
 
 
+def get_duration(seconds):
+    return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
+
+
 class Run:
     """All that CI runs, step by step, and what came out of it."""
 
     def __init__(self):
+        self.steps = []
         self.passed = self.failed = self.skipped = 0
         self.failed_steps = []
 
-    def step(self, title, command, **kwargs):
-        print(f"\n=== {title}", flush=True)
+    def add_step(self, title, command, **kwargs):
+        self.steps.append((title, command, kwargs))
+
+    def run(self):
+        start = time.monotonic()
+        for number, (title, command, kwargs) in enumerate(self.steps, start=1):
+            elapsed = get_duration(time.monotonic() - start)
+            place = f"{number} of {len(self.steps)}, after {elapsed}"
+            print(f"\n=== {title} ({place})", flush=True)
+            self.run_step(title, command, **kwargs)
+
+    def run_step(self, title, command, **kwargs):
         process = subprocess.Popen(
             [str(arg) for arg in command],
             stdin=subprocess.DEVNULL,
@@ -272,6 +380,9 @@ class Run:
         failed = numbers.get("failures", 0) + numbers.get("errors", 0)
         # "Ran N tests" leaves out skipped classes in some versions of Python.
         found = re.search(r"^Found (\d+) test", output, re.M)
+        if found and found[1] == "0":
+            # Options select tests that are elsewhere.
+            return
         if summary and found:
             self.passed += max(int(found[1]) - skipped - failed, 0)
         self.skipped += skipped
@@ -291,81 +402,137 @@ def run_labels(args, databases):
         if len(databases) > 1:
             print(f"\n=== {database}", flush=True)
         command = [str(arg) for arg in [sys.executable, *runner(*args)]]
-        env = environment(database)
-        status |= bool(subprocess.run(command, env=env).returncode)
+        with lock_database(database):
+            env = environment(database)
+            status |= bool(subprocess.run(command, env=env).returncode)
     return status
 
 
-def run_all(args, databases, steps):
+def lock_database(database):
+    """The test databases of a server have the same names in each run."""
+    if database in (None, "sqlite"):
+        return contextlib.nullcontext()
+    return lock(f"tests-{database}", f"is testing on {database}")
+
+
+def run_all(args, databases, left_out, steps):
     run = Run()
+    add_steps(run, args, databases, steps)
+    # Some of the tests or of the databases don't reach every line.
+    if steps == STEPS and databases == list(SETTINGS) and not args:
+        add_coverage(run)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(lock("tests", "is running all tests"))
+        for database in databases:
+            stack.enter_context(lock_database(database))
+        COVERAGE.mkdir(exist_ok=True)
+        for path in COVERAGE.glob("*"):
+            path.unlink()
+        with measure_time(run, databases, steps, args):
+            run.run()
+    return summarize(run, left_out, steps)
+
+
+@contextlib.contextmanager
+def measure_time(run, databases, steps, args):
+    """Say how long it takes, as known from the last time."""
+    times = BUILD / "times.json"
+    key = " ".join([*map(str, databases), *steps, *args])
+    known = json.loads(times.read_text()) if times.exists() else {}
+    if key in known:
+        expected = f", which took {get_duration(known[key])} the last time"
+    elif steps == STEPS:
+        expected = ", which take 10 to 40 minutes"
+    else:
+        expected = ""
+    print(f"Steps: {len(run.steps)}{expected}", flush=True)
+    start = time.monotonic()
+    yield
+    known[key] = round(time.monotonic() - start)
+    times.write_text(json.dumps(known))
+
+
+def summarize(run, left_out, steps):
+    has_tests = {"upstream", "own"} & set(steps)
+    if has_tests and not (run.passed or run.failed or run.skipped):
+        run.failed_steps.append("no test is selected by the given options")
+    for title in run.failed_steps:
+        print(f"\nFAILED: {title}")
+    without = f", without {', '.join(left_out)}" if left_out else ""
+    numbers = f"{run.passed} passed, {run.failed} failed, {run.skipped} skipped"
+    print(f"\n{numbers}{without}")
+    return bool(run.failed_steps)
+
+
+def add_steps(run, args, databases, steps):
     if "series" in steps:
-        run.step("series", [ROOT / "django_checkout.sh", "--check"])
+        run.add_step("series", [ROOT / "django_checkout.sh", "--check"])
     if "lint" in steps:
-        lint(run)
+        add_lint(run)
     if "docs" in steps:
-        run.step("docs lint", [sys.executable, "lint.py"], cwd=CHECKOUT / "docs")
-    COVERAGE.mkdir(exist_ok=True)
-    for path in COVERAGE.glob("*"):
-        path.unlink()
+        docs = CHECKOUT / "docs"
+        run.add_step("docs lint", [sys.executable, "lint.py"], cwd=docs)
     command = [sys.executable, "-m", "coverage", "run", f"--rcfile={ROOT}/tox.ini"]
     for database in databases if "upstream" in steps else []:
-        run.step(
+        run.add_step(
             f"upstream's tests on {database or 'the given settings'}",
             [*command, *runner(*args, *get_upstream_labels(database))],
             env=environment(database),
         )
     if "own" in steps:
-        run.step(
+        run.add_step(
             "tests of the series",
             [*command, *runner(*args, *OUR_LABELS)],
             env=environment("sqlite"),
         )
     for database in databases if "own" in steps else []:
         if database in ("postgresql", "mysql"):
-            run.step(
+            run.add_step(
                 f"tests of the series on {database}",
                 [*command, *runner(*args, *OUR_DATABASE_LABELS)],
                 env=environment(database),
             )
-    # Some of the tests or of the databases don't reach every line.
-    if steps == STEPS and databases == list(SETTINGS) and not args:
-        report_coverage(run)
-    for title in run.failed_steps:
-        print(f"\nFAILED: {title}")
-    print(f"\n{run.passed} passed, {run.failed} failed, {run.skipped} skipped")
-    return bool(run.failed_steps)
 
 
-def lint(run):
+def add_lint(run):
     changed = subprocess.check_output(
         ["git", "diff", "--name-only", "--diff-filter=d", SERIES, "--", "*.py"],
         cwd=CHECKOUT,
     )
-    flake8 = ["flake8", "--config", ROOT / "tox.ini"]
-    for whose, files, cwd in [
-        ("of the project", ["runtests.py", "patches", "tests", "benchmarks"], ROOT),
-        ("of what the patches touch", changed.decode().split(), CHECKOUT),
+    for whose, files, cwd, settings in [
+        (
+            "of the project",
+            ["runtests.py", "patches", "tests", "benchmarks"],
+            ROOT,
+            ROOT / "tox.ini",
+        ),
+        (
+            "of what the patches touch",
+            changed.decode().split(),
+            CHECKOUT,
+            CHECKOUT / "pyproject.toml",
+        ),
     ]:
         for command in [
             ["black", "--check", "--diff", "--quiet"],
-            ["isort", "--check", "--diff", "--profile", "black"],
-            flake8,
+            ["isort", "--check", "--diff", "--settings-path", settings],
+            ["flake8", "--config", ROOT / "tox.ini"],
         ]:
             if files:
                 title = f"{command[0]} {whose}"
-                run.step(title, [sys.executable, "-m", *command, *files], cwd=cwd)
+                run.add_step(title, [sys.executable, "-m", *command, *files], cwd=cwd)
 
 
-def report_coverage(run):
+def add_coverage(run):
     xml = COVERAGE / "coverage.xml"
+    coverage = [sys.executable, "-m", "coverage"]
     rcfile = f"--rcfile={ROOT}/tox.ini"
-    for command in [["combine", "--quiet"], ["xml", "--quiet", "-o", xml]]:
-        command = [sys.executable, "-m", "coverage", *command, rcfile]
-        subprocess.run(command, cwd=ROOT, check=True)
-    run.step(
+    run.add_step("coverage data", [*coverage, "combine", "--quiet", rcfile])
+    run.add_step("coverage report", [*coverage, "xml", "--quiet", "-o", xml, rcfile])
+    run.add_step(
         "coverage of the lines that the series adds",
         [
-            *[Path(sys.executable).with_name("diff-cover"), xml],
+            *[sys.executable, "-m", "diff_cover.diff_cover_tool", xml],
             *["--compare-branch", "upstream", "--diff-range-notation", ".."],
             *["--fail-under", "100", "--show-uncovered"],
             *["--exclude", *NOT_COVERED],
@@ -377,14 +544,16 @@ def report_coverage(run):
 def main():
     options, args = parse_args()
     if not options.no_venv:
-        enter_venv(options.databases)
+        enter_venv()
     make_checkout()
-    for database in options.databases:
-        check_server(database)
-    if has_label(args):
-        sys.exit(run_labels(args, options.databases))
-    sys.exit(run_all(args, options.databases, options.only or STEPS))
+    databases, left_out = choose_databases(options)
+    if options.has_label:
+        return run_labels(args, databases)
+    return run_all(args, databases, left_out, options.only or STEPS)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted")

@@ -7,7 +7,7 @@ PGUSER, PGPASSWORD and others; without them it's the local server's superuser.
 import os
 import zlib
 
-from test_sqlite import *  # noqa: F401, F403
+from settings_sqlite import *  # noqa: F401, F403
 
 # Two checkouts on one machine must not destroy each other's databases.
 NAME = f"django_{zlib.crc32(__file__.encode()):08x}"

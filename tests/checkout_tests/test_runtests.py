@@ -1,31 +1,48 @@
+import ast
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 
 from django.test import SimpleTestCase
 
-from .utils import ROOT
+from .utils import CHECKOUT, ROOT, ProjectTestCase
 
 spec = importlib.util.spec_from_file_location("project_runner", ROOT / "runtests.py")
 runner = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(runner)
 
 
-class LabelTests(SimpleTestCase):
+def run_tests(*args, path=ROOT, **env):
+    # Neither how this is run nor its coverage matters.
+    ignored = ("COVERAGE_", "DJANGO_", "RUNTESTS_")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(ignored)}
+    return subprocess.run(
+        [sys.executable, path / "runtests.py", *args],
+        env={**inherited, **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+
+
+class OptionTests(SimpleTestCase):
     def test_has_label(self):
         for args in (
             "migrations",
             "-v 2 migrations.test_state",
             "--parallel 1 migrations",
-            "--parallel migrations",
+            "--parallel=auto migrations --db mysql",
             "-k rename migrations",
             "--settings=test_sqlite migrations",
+            "migrations schema -k rename --failfast",
             "--bisect migrations.test_state",
             "--start-at=migrations",
         ):
             with self.subTest(args=args):
-                self.assertIs(runner.has_label(args.split()), True)
+                options, _ = runner.parse_args(args.split())
+                self.assertIs(options.has_label, True)
 
     def test_has_no_label(self):
         for args in (
@@ -36,9 +53,56 @@ class LabelTests(SimpleTestCase):
             "--parallel auto",
             "--shuffle 42 --failfast",
             "--settings test_sqlite --tag slow",
+            "--only lint --only series",
         ):
             with self.subTest(args=args):
-                self.assertIs(runner.has_label(args.split()), False)
+                options, _ = runner.parse_args(args.split())
+                self.assertIs(options.has_label, False)
+
+    def test_passed_on(self):
+        args = "migrations --db mysql -k rename --no-venv --parallel 1".split()
+        options, args = runner.parse_args(args)
+        self.assertEqual(options.db, "mysql")
+        self.assertEqual(args, "migrations -k rename --parallel 1".split())
+
+    def test_errors(self):
+        for args, message in [
+            ("--bogus", "unrecognized arguments: --bogus"),
+            ("migrations --bogus", "unrecognized arguments: --bogus"),
+            ("--fail", "unrecognized arguments: --fail"),
+            ("--db oracle", "argument --db: invalid choice: 'oracle'"),
+            ("--parallel migrations", "argument --parallel: invalid"),
+            ("-k", "argument -k: expected one argument"),
+            ("--db=all --settings=x", "--db and --settings exclude each other"),
+        ]:
+            with self.subTest(args=args):
+                process = subprocess.run(
+                    [sys.executable, ROOT / "runtests.py", *args.split()],
+                    capture_output=True,
+                    text=True,
+                )
+                self.assertEqual(process.returncode, 2)
+                self.assertEqual(process.stdout, "")
+                self.assertRegex(process.stderr, r"\Aerror: .*\n\Z")
+                self.assertIn(message, process.stderr)
+
+    def test_options_of_upstream(self):
+        """The options that are passed on are those of Django's runner."""
+        path = CHECKOUT / "tests" / "runtests.py"
+        names = {"flag": set(), "value": set(), "optional": set()}
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and "add_argument(" in ast.unparse(node):
+                option = "/".join(arg.value for arg in node.args)
+                keywords = {kw.arg: ast.unparse(kw.value) for kw in node.keywords}
+                if "store_" in keywords.get("action", ""):
+                    names["flag"].add(option)
+                elif keywords.get("nargs") == "'?'":
+                    names["optional"].add(option)
+                elif option.startswith("-"):
+                    names["value"].add(option)
+        self.assertEqual(names["flag"], set(runner.FLAGS))
+        self.assertEqual(names["value"], set(runner.VALUE_OPTIONS))
+        self.assertEqual(names["optional"], set(runner.OPTIONAL_VALUE_OPTIONS))
 
     def test_own_packages_are_labels(self):
         self.assertIn("checkout_tests", runner.OUR_LABELS)
@@ -69,6 +133,10 @@ class CountTests(SimpleTestCase):
         """A runner that doesn't get to its summary has passed nothing."""
         self.assertEqual(self.count(("Found 10 test(s).\n...", 1)), (0, 1, 0))
 
+    def test_no_test_is_selected(self):
+        output = "Found 0 test(s).\n\nRan 0 tests in 0.0s\n\nNO TESTS RAN\n"
+        self.assertEqual(self.count((output, 1)), (0, 0, 0))
+
     def test_step_without_tests(self):
         self.assertEqual(self.count(("", 0)), (0, 0, 0))
         self.assertEqual(self.count(("would reformat", 1)), (0, 1, 0))
@@ -76,13 +144,7 @@ class CountTests(SimpleTestCase):
 
 class ServerTests(SimpleTestCase):
     def assertNoServer(self, database, message, **env):
-        process = subprocess.run(
-            [sys.executable, ROOT / "runtests.py", "--no-venv", "--db", database]
-            + ["version"],
-            env={**os.environ, **env},
-            capture_output=True,
-            text=True,
-        )
+        process = run_tests("--no-venv", "--db", database, "version", **env)
         self.assertEqual(process.returncode, 1)
         # The checkout may hold work, which is noted.
         line = process.stderr.splitlines()[-1]
@@ -101,11 +163,55 @@ class ServerTests(SimpleTestCase):
         env = {"MYSQL_HOST": "127.0.0.1", "MYSQL_TCP_PORT": "9"}
         self.assertNoServer("mysql", "set MYSQL_HOST", **env)
 
-    def test_settings_and_database(self):
-        process = subprocess.run(
-            [sys.executable, ROOT / "runtests.py", "--db=all", "--settings=x"],
-            capture_output=True,
-            text=True,
+
+class LeftOutTests(ProjectTestCase):
+    """Without a choice, servers that don't answer are left out."""
+
+    def setUp(self):
+        super().setUp()
+        # The checkout is the real one, which is left alone.
+        for name in ("patches", "build/django-6.1.3"):
+            shutil.rmtree(self.project.path / name)
+            (self.project.path / name).symlink_to(ROOT / name)
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "tests", self.project.path / "tests", ignore=ignore)
+        shutil.copy(ROOT / "tox.ini", self.project.path)
+
+    def run_tests(self, *args):
+        process = run_tests(
+            *["--no-venv", "--only", "upstream", *args],
+            path=self.project.path,
+            **{"PGPORT": "9", "MYSQL_HOST": "127.0.0.1", "MYSQL_TCP_PORT": "9"},
         )
-        self.assertEqual(process.returncode, 2)
-        self.assertIn("--db and --settings exclude each other", process.stderr)
+        (line,) = (line for line in process.stderr.splitlines() if "left out" in line)
+        self.assertRegex(
+            line,
+            r"^note: left out postgresql: .*; "
+            r"mysql: 127.0.0.1, port 9: Connection refused; postgis: ",
+        )
+        self.assertIn("Steps: 1\n", process.stdout)
+        self.assertIn("upstream's tests on sqlite (1 of 1, after", process.stdout)
+        self.assertNotIn("on postgresql", process.stdout)
+        return process
+
+    def test_success(self):
+        process = self.run_tests("-k", "test_get_version_tuple")
+        self.assertEqual(process.returncode, 0, process.stdout)
+        self.assertIn(
+            "\n1 passed, 0 failed, 0 skipped, without postgresql, mysql, postgis\n",
+            process.stdout,
+        )
+
+    def test_no_test_is_selected(self):
+        process = self.run_tests("-k", "nothingmatches")
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("\nFAILED: no test is selected by the given", process.stdout)
+        self.assertIn("\n0 passed, 0 failed, 0 skipped, without", process.stdout)
+
+
+class SelectionTests(SimpleTestCase):
+    def test_pattern(self):
+        for pattern, status in [("nothingmatches", 1), ("test_get_version", 0)]:
+            with self.subTest(pattern=pattern):
+                process = run_tests("--no-venv", "version", "-k", pattern)
+                self.assertEqual(process.returncode, status)
