@@ -38,6 +38,15 @@ SERIES = "upstream..HEAD"
 TESTS = ROOT / "tests"
 COVERAGE = BUILD / "coverage"
 
+# Our code, of which the style is checked.
+OUR_FILES = [
+    "benchmarks",
+    "check_project.py",
+    "migration_comparison",
+    "patches",
+    "runtests.py",
+    "tests",
+]
 # Upstream's tests of what the patches touch and of what depends on it.
 UPSTREAM_LABELS = (
     "apps auth_tests backends constraints contenttypes_tests field_deconstruction "
@@ -51,6 +60,7 @@ GIS_LABELS = ["gis_tests.gis_migrations"]
 OUR_LABELS = sorted(path.parent.name for path in TESTS.glob("*/__init__.py"))
 # Those of ours that are about the database.
 OUR_DATABASE_LABELS = [
+    "project_tests.test_servers",
     "reversal_tests.test_databases",
     "reversal_tests.test_interruptions",
 ]
@@ -502,7 +512,7 @@ def add_lint(run):
     for whose, files, cwd, settings in [
         (
             "of the project",
-            ["runtests.py", "patches", "tests", "benchmarks"],
+            OUR_FILES,
             ROOT,
             ROOT / "tox.ini",
         ),

@@ -18,7 +18,9 @@ import timeit
 from pathlib import Path
 from time import process_time
 
-from project import environment
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+
+from migration_comparison.project import get_environment  # NOQA: E402
 
 MODEL_COUNT = 300
 MODELS = """\
@@ -125,7 +127,7 @@ def main():
             for tree, rounds in zip(options.trees, results):
                 output = subprocess.run(
                     [sys.executable, __file__, "--run"],
-                    env=environment(tree, folder),
+                    env=get_environment(tree, folder),
                     stdout=subprocess.PIPE,
                     check=True,
                 ).stdout

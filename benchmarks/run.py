@@ -7,13 +7,19 @@ Compare how fast two Django trees migrate a project.
 The trees take turns, and medians are printed. See README.md.
 """
 
+import argparse
+import hashlib
 import json
+import os
 import statistics
 import sys
-import tempfile
 from pathlib import Path
 
-from project import Project, make_parser
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(1, str(ROOT))
+
+from migration_comparison.project import CommandFailed, Project, get_tree  # NOQA: E402
+from migration_comparison.report import bar_chart  # NOQA: E402
 
 CONTRIB_LABELS = {"contenttypes", "auth", "sites"}
 COLUMNS = {
@@ -28,28 +34,29 @@ COLUMNS = {
 NOT_REPLAYED = {"floor", "sqlmigrate", "test_database"}
 
 
-def scenarios(plans, prepared):
+def scenarios(info, prepared):
     """
-    Return {name: (name of the database to start from or None, command)}.
+    Return {name: (function that returns the state to start from, command)}.
 
-    ``plans`` is what ``Project.plans()`` returns, ``prepared`` a function
-    that is given a name and commands and returns a prepared database.
+    ``info`` is what ``Project.get_info()`` returns, ``prepared`` a function
+    that is given a state and commands and makes databases in that state.
     """
-    previous = {key: plan[0] for key, plan in plans["plans"].items()}
+    migrations = info["migrations"]
+    previous = {key: migration["previous"] for key, migration in migrations.items()}
     sizes = {
-        key: plan[1]
-        for key, plan in plans["plans"].items()
+        key: migration["descendants"]
+        for key, migration in migrations.items()
         if key.split(".")[0] not in CONTRIB_LABELS
     }
-    leaf = next(key for key in plans["leaves"] if key in sizes)
+    leaf = next(key for key in info["leaves"] if key in sizes)
     leaf_label, leaf_name = leaf.split(".", 1)
     biggest = max(sizes, key=sizes.get).split(".")[0]
 
     def full():
-        return prepared("full", ("migrate",))
+        return prepared("full", ["migrate"])
 
     def without_leaf():
-        command = "migrate", leaf_label, previous[leaf]
+        command = ["migrate", leaf_label, previous[leaf]]
         return prepared("without_leaf", command, start=full())
 
     def unapply(count):
@@ -70,21 +77,64 @@ def scenarios(plans, prepared):
     }
 
 
-def measure(project, tree, start, command, **kwargs):
-    project.reset(start)
-    result = project.run(tree, *command, **kwargs)
-    result.pop("output")
-    return result
+def measure(project, tree, start, command, **job):
+    """Return what a command counted, and the figures of its process."""
+    result = project.run(tree, command, start=start, **job)
+    [counts] = result["commands"]
+    return {**counts, **{key: result[key] for key in ("wall", "cpu", "rss")}}
 
 
 def replay_seconds(project, tree, start, command, rounds):
     """Return the median time that the command's SQL takes on its own."""
-    record = Path(tempfile.gettempdir()) / f"{project.work}.sql"
-    measure(project, tree, start, command, record=record)
+    record = str(project.work / "record.sql")
+    measure(project, tree, start, command, record=record, replayable=True, freeze=True)
     return statistics.median(
         measure(project, tree, start, ("replay", f"{record}.pickle"))["replay_seconds"]
         for _ in range(rounds)
     )
+
+
+def make_server(backend):
+    """Return the settings of the server on which databases are made."""
+    if backend == "sqlite":
+        return backend
+    default, variable = {
+        "postgresql": (
+            {
+                "ENGINE": "django.db.backends.postgresql",
+                "HOST": "127.0.0.1",
+                "USER": "postgres",
+            },
+            "BENCHMARK_POSTGRESQL",
+        ),
+        "mariadb": (
+            {
+                "ENGINE": "django.db.backends.mysql",
+                "HOST": "127.0.0.1",
+                "USER": "root",
+            },
+            "BENCHMARK_MARIADB",
+        ),
+    }[backend]
+    return {**default, **json.loads(os.environ.get(variable, "{}"))}
+
+
+def make_project(folder, settings, python, backend):
+    """
+    Return a project with a folder of its own.
+
+    Its databases are found again as long as the project is the same.
+    """
+    digest = hashlib.sha256(f"{settings} {python} {backend}".encode())
+    for path in sorted(folder.resolve().rglob("*.py")):
+        digest.update(path.read_bytes())
+    name = f"{folder.resolve().name}-{digest.hexdigest()[:10]}"
+    server = make_server(backend)
+    engine = "django.db.backends.sqlite3" if backend == "sqlite" else server["ENGINE"]
+    # What the settings depend on, not what they're connected to.
+    variables = {"DATABASE": json.dumps({"ENGINE": engine, "NAME": ":memory:"})}
+    work = ROOT / "build" / "benchmarks" / name
+    return Project(folder, settings, python, server, work, variables)
 
 
 def median(results):
@@ -125,81 +175,59 @@ def table(report):
 
 def plot(report):
     """Return an SVG bar chart of the wall times, on a logarithmic scale."""
-    import math
-
-    scenarios = report["scenarios"]
-    walls = [
-        tree["median"]["wall"]
-        for scenario in scenarios.values()
-        for tree in scenario["trees"]
+    rows = [
+        (name, [tree["median"]["wall"] for tree in scenario["trees"]])
+        for name, scenario in report["scenarios"].items()
     ]
-    low = 10 ** math.floor(math.log10(min(walls)))
-    scale = 480 / math.log10(max(walls) / low)
-    colors = ["#8c8c8c", "#0c6b47"]
-    parts = []
-    y = 40
-    for name, scenario in scenarios.items():
-        parts.append(f'<text x="130" y="{y + 19}" text-anchor="end">{name}</text>')
-        for tree, color in zip(scenario["trees"], colors):
-            wall = tree["median"]["wall"]
-            width = max(1, math.log10(wall / low) * scale)
-            parts.append(
-                f'<rect x="140" y="{y}" width="{width:.1f}" height="13" '
-                f'fill="{color}"/>'
-                f'<text x="{145 + width:.1f}" y="{y + 11}">{wall:.2f} s</text>'
-            )
-            y += 14
-        y += 10
-    legend = "".join(
-        f'<text x="{140 + 200 * i}" y="20" fill="{color}">{tree["name"]}</text>'
-        for i, (tree, color) in enumerate(zip(report["trees"], colors))
-    )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="700" height="{y}" '
-        'font-family="sans-serif" font-size="11">'
-        f'<rect width="700" height="{y}" fill="white"/>'
-        f"{legend}{''.join(parts)}</svg>\n"
-    )
+    names = [tree["name"] for tree in report["trees"]]
+    return bar_chart(rows, names, logarithmic=True) + "\n"
 
 
-def run(project, options):
+def run(project, trees, options):
     """Measure all scenarios with all trees, and print and write medians."""
-    names = options.names or [Path(tree).resolve().name for tree in options.trees]
-    prepare_with = options.prepare_with or options.trees[-1]
+    names = options.names or [tree.name for tree in trees]
+    prepare_with = trees[-1]
+    if options.prepare_with:
+        prepare_with = get_tree(options.prepare_with, project.work)
 
-    def prepared(name, *commands, **kwargs):
-        return project.prepared(name, prepare_with, *commands, **kwargs)
+    def prepared(state, command, start=None):
+        """Make databases by running a command, unless they are there."""
+        marker = project.databases / f"{state}.made"
+        if not marker.exists():
+            result = project.run(prepare_with, command, start=start, keep=state)
+            if error := result["commands"][0].get("error"):
+                raise CommandFailed(f"{' '.join(command)}: {error}")
+            marker.touch()
+        return state
 
-    known = scenarios(project.plans(prepare_with), prepared)
+    known = scenarios(project.get_info(prepare_with), prepared)
     wanted = dict.fromkeys(["floor", *(options.scenarios or known)])
     report = {
         "command": sys.argv[1:],
         "project": options.project.name,
+        "settings": options.settings,
         "backend": options.backend,
         "rounds": options.rounds,
         "trees": [{"name": name} for name in names],
         "scenarios": {},
     }
-    for path in options.trees:
+    for path in trees:
         # Compiles what isn't compiled yet.
         measure(project, path, None, ("floor",))
     for name in wanted:
         start, command = known[name]
         start = start and start()
-        trees = [{"name": tree, "results": []} for tree in names]
+        measured = [{"name": tree, "results": []} for tree in names]
         for _ in range(options.rounds):
-            for tree, path in zip(trees, options.trees):
+            for tree, path in zip(measured, trees):
                 tree["results"].append(measure(project, path, start, command))
-        if name == "forward" and options.trees[-1] == prepare_with:
-            # Migrating everything once more takes minutes in a large project.
-            project.keep("full")
-        scenario = {"command": command, "trees": trees}
+        scenario = {"command": command, "trees": measured}
         report["scenarios"][name] = scenario
         if name not in NOT_REPLAYED and not options.no_replay:
             scenario["replay_seconds"] = replay_seconds(
                 project, prepare_with, start, command, options.rounds
             )
-        for i, tree in enumerate(trees):
+        for i, tree in enumerate(measured):
             tree["median"] = median(tree["results"])
             floor = report["scenarios"]["floor"]["trees"][i]
             tree["floor"] = floor["median"]["wall"]
@@ -212,7 +240,14 @@ def run(project, options):
 
 
 def main():
-    parser = make_parser(__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("project", type=Path)
+    parser.add_argument("--trees", nargs="+", required=True, metavar="TREE")
+    parser.add_argument(
+        "--backend", choices=["sqlite", "postgresql", "mariadb"], default="sqlite"
+    )
+    parser.add_argument("--settings", default="settings")
+    parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--names", nargs="+", help="of the trees, in the table")
     parser.add_argument("--prepare-with", metavar="TREE", help="default: the last one")
     parser.add_argument("--scenarios", nargs="+", metavar="SCENARIO")
@@ -221,8 +256,13 @@ def main():
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
-    with Project.from_options(options) as project:
-        run(project, options)
+    python = Path(options.python).absolute()
+    project = make_project(options.project, options.settings, python, options.backend)
+    try:
+        trees = [get_tree(tree, project.work) for tree in options.trees]
+        run(project, trees, options)
+    except CommandFailed as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -4,5 +4,7 @@ from common_settings import DATABASES as _DATABASES
 from pretix.testutils.settings import *  # NOQA: F401,F403
 
 DATABASES = _DATABASES
+if DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    INSTALLED_APPS = [*INSTALLED_APPS, "django.contrib.postgres"]  # NOQA: F405
 # They are disabled in the tests.
 MIGRATION_MODULES = {}

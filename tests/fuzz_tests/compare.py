@@ -34,6 +34,7 @@ from pathlib import Path
 from .projects import make_project
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 # What's compared, in this order.
 PARTS = [
     "error",
@@ -63,7 +64,7 @@ class Runner:
                 **os.environ,
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "PYTHONHASHSEED": str(hash_seed),
-                "PYTHONPATH": os.pathsep.join([str(tree), str(HERE.parent)]),
+                "PYTHONPATH": os.pathsep.join(map(str, [tree, HERE.parent, ROOT])),
             },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

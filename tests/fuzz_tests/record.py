@@ -27,9 +27,15 @@ from django.core.management import call_command
 from django.db import connections, migrations, models
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.state import ProjectState
 from django.db.models import F, Q, Value
 from django.db.models.functions import Abs, Lower
+
+from migration_comparison.recorder import (
+    get_rows,
+    get_schema,
+    leave_transactions,
+    render_afresh,
+)
 
 from .projects import APP_LABELS, make_project
 
@@ -152,21 +158,6 @@ def load(project):
     return loaded
 
 
-def reset(connection, kind):
-    """Leave the transactions that an error may have left open."""
-    connection.atomic_blocks, connection.savepoint_ids = [], []
-    connection.in_atomic_block = connection.needs_rollback = False
-    connection.closed_in_transaction = False
-    connection.run_on_commit = []
-    if connection.connection is not None:
-        # The database in memory lives as long as its connection.
-        if kind == "sqlite":
-            connection.connection.rollback()
-            connection.connection.execute("PRAGMA foreign_keys = ON")
-        else:
-            connection.close()
-
-
 class Databases:
     """Make and empty the databases of this process."""
 
@@ -184,7 +175,7 @@ class Databases:
     def clear(self):
         for connection in connections.all():
             connection.execute_wrappers.clear()
-            reset(connection, self.kind)
+            leave_transactions(connection)
             if self.kind == "sqlite":
                 # close() keeps databases in memory.
                 if connection.connection is not None:
@@ -237,42 +228,6 @@ def describe_state(state):
             "managers": describe(model_state.managers),
         }
     return described
-
-
-def get_schema(connection):
-    """Return what the database tells about its tables."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute(
-                "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' "
-                "AND name NOT LIKE 'django_migrations%' ORDER BY type, name"
-            )
-            return [list(row) for row in cursor.fetchall()]
-        schema = []
-        introspection = connection.introspection
-        for table in sorted(introspection.table_names(cursor)):
-            columns = introspection.get_table_description(cursor, table)
-            constraints = introspection.get_constraints(cursor, table)
-            schema.append(
-                [
-                    table,
-                    [list(map(str, column)) for column in columns],
-                    sorted([k, str(c)] for k, c in constraints.items()),
-                ]
-            )
-        return schema
-
-
-def get_rows(connection):
-    """Return the rows of all tables but that of migrations' times."""
-    rows = {}
-    with connection.cursor() as cursor:
-        for table in sorted(connection.introspection.table_names(cursor)):
-            name = connection.ops.quote_name(table)
-            columns = "app, name" if table == "django_migrations" else "*"
-            cursor.execute(f"SELECT {columns} FROM {name}")
-            rows[table] = sorted(str(row) for row in cursor.fetchall())
-    return rows
 
 
 class Recorder:
@@ -443,7 +398,7 @@ class Recorder:
         self.step["sql"] = []
         connection = connections[alias]
         if self.step["error"]:
-            reset(connection, self.kind)
+            leave_transactions(connection)
         after = self.get_applied(alias)
         self.counts[0] += len(after - before)
         self.counts[1] += len(before - after)
@@ -489,24 +444,6 @@ class Recorder:
 
 
 ORDERS = {"order", "hidden"}
-
-
-def render_afresh():
-    """
-    Make unpatched Django render all models anew after each change, instead of
-    those that it takes for related. Its registries are what they should be.
-    """
-
-    def forget(state, *args):
-        state.__dict__.pop("apps", None)
-
-    def remove_model(state, *args):
-        forget(state)
-        original(state, *args)
-
-    original = ProjectState.remove_model
-    ProjectState._reload = forget
-    ProjectState.remove_model = remove_model
 
 
 def on_alarm(signum, frame):
