@@ -510,12 +510,7 @@ def add_lint(run):
         cwd=CHECKOUT,
     )
     for whose, files, cwd, settings in [
-        (
-            "of the project",
-            OUR_FILES,
-            ROOT,
-            ROOT / "tox.ini",
-        ),
+        ("of the project", OUR_FILES, ROOT, ROOT / "tox.ini"),
         (
             "of what the patches touch",
             changed.decode().split(),
