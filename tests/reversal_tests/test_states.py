@@ -87,7 +87,7 @@ class StateTests(SimpleTestCase):
                 before = describe(state)
                 old_models = state.models.clone()
                 operation.state_forwards(migration.app_label, state)
-                state.models.conceal()
+                state.models.seal()
                 after = describe(state)
                 own_state, noted_state = state.clone(), state.clone()
                 changes = StateChanges(old_models, state.models.clone())
