@@ -28,7 +28,7 @@ IRREGULAR_VERBS = set(
     "Began Bound Broke Brought Built Chose Cut Drew Fed Fell Found Gave Got "
     "Held Hid Kept Laid Led Left Let Lost Made Met Overrode Put Ran Read Rebuilt "
     "Redid Reran Rethrew Rewrote Sent Set Shrank Shut Sped Split Spread Stuck "
-    "Swept Threw Took Undid Withdrew Wrote".split()
+    "Swept Threw Told Took Undid Withdrew Wrote".split()
 )
 # Flags that make the output depend on the commit alone.
 FORMAT_PATCH = (
