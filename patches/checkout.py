@@ -20,6 +20,7 @@ from commands import (
     write_log,
 )
 from git import git, git_paths, try_git
+from overlays import Overlay, Series, choose_series, find_overlays
 
 BRANCH = "fastmigrations"
 # In the place of a hash: an export began and didn't end.
@@ -38,6 +39,11 @@ class Checkout:
         self.state_file = self.git_dir / "series-state"
         # This exists while the files are changed to those of another commit.
         self.switch_file = self.git_dir / "series-switch"
+
+    @property
+    def series(self):
+        """The series, or its overlay for the version that the checkout has."""
+        return choose_series(Series(PATCHES), self.path)
 
     def git(self, *args):
         return git(*args, cwd=self.path)
@@ -70,7 +76,7 @@ class Checkout:
             self.finish_switch()
             self.refuse_unfinished_work(", or use --force to discard the work")
             self.refuse_unexported_work()
-            if self.read_state()[1] == get_hash():
+            if self.read_state()[1] == get_hash(self.series.get_paths()):
                 return
         self.import_series()
 
@@ -97,8 +103,9 @@ class Checkout:
         are there. A run that ends before that leaves the checkout as it was.
         """
         copy = SCRATCH / "checkout"
-        patches = get_hash()
-        conflict = apply_series(self.copy_upstream(copy))
+        paths = self.series.get_paths()
+        patches = get_hash(paths)
+        conflict = apply_series(self.copy_upstream(copy), paths)
         if conflict:
             self.stop_in_conflict(conflict)
         self.git("fetch", "--quiet", "--no-tags", copy, BRANCH)
@@ -115,7 +122,7 @@ class Checkout:
     def stop_in_conflict(self, conflict):
         """Have the same conflict in the checkout, where it can be solved."""
         self.switch_to(self.git("rev-parse", "upstream"), "")
-        apply_patches(self.path, series.list_patches(PATCHES))
+        apply_patches(self.path, self.series.get_paths())
         raise Failure(
             f"{conflict}; solve it in {self.name} and 'git am --continue', then "
             f"--export; or 'git am --abort' there"
@@ -229,34 +236,48 @@ class Checkout:
         if head.stdout.strip() != BRANCH.encode():
             self.refuse(f"is not on the branch {BRANCH}: check it out first")
         commit, patches = self.read_state()
-        if patches not in (get_hash(), EXPORTING, "") and not force:
-            self.refuse(
-                "lacks changes made in patches/6.1 since: --export --force overwrites "
-                "them, --force alone discards the checkout's commits"
-            )
-        content = series.render(PATCHES, self.path)
+        own = self.series
+        # An overlay's patches change along with those that it stands for.
+        if not isinstance(own, Overlay):
+            known = get_hash(own.get_paths()), EXPORTING, ""
+            if patches not in known and not force:
+                self.refuse(
+                    "lacks changes made in patches/6.1 since: --export --force "
+                    "overwrites them, --force alone discards the checkout's commits"
+                )
+        content = self.render(self.path)
         self.write_state(commit, EXPORTING)
-        series.write(PATCHES, content)
-        self.write_state(self.git("rev-parse", BRANCH), get_hash())
+        series.write(own.directory, content)
+        head = self.git("rev-parse", BRANCH)
+        self.write_state(head, get_hash(self.series.get_paths()))
+
+    def render(self, checkout):
+        """Return the files that the commits in a copy of the checkout make."""
+        if isinstance(self.series, Overlay):
+            return self.series.render(checkout)
+        return series.render(PATCHES, checkout)
 
     # What CI checks.
 
     def check(self, force=False):
         errors = series.check(PATCHES)
+        for overlay in find_overlays(Series(PATCHES)):
+            errors += overlay.check()
         for error in errors[:-1]:
             say(f"error: {error}")
         if errors:
             raise Failure(errors[-1])
         self.update(force)
         copy = self.copy_upstream(SCRATCH / "check")
-        conflict = apply_series(copy)
+        conflict = apply_series(copy, self.series.get_paths())
         if conflict:
             raise Failure(f"{conflict}; run ./django_checkout.sh to solve it")
         self.check_round_trip(copy)
 
     def check_round_trip(self, copy):
-        content = series.render(PATCHES, copy)
-        old = {path.name: path.read_bytes() for path in series.get_files(PATCHES)}
+        content = self.render(copy)
+        directory = self.series.directory
+        old = {path.name: path.read_bytes() for path in series.get_files(directory)}
         if content == old:
             return
         # Let git show the difference.
@@ -266,50 +287,50 @@ class Checkout:
                 (SCRATCH / name / path).write_bytes(files[path])
         diff = try_git("diff", "--no-index", "old", "new", cwd=SCRATCH)
         write_log("check.diff", diff.stdout)
-        raise Failure("--export would change patches/6.1, see build/check.diff")
+        raise Failure(f"--export would change {self.series.name}, see build/check.diff")
 
 
-def get_hash():
+def get_hash(paths):
     """Identify the patches and their order."""
     digest = hashlib.sha1()
-    for name in series.list_patches(PATCHES):
-        digest.update(f"{name}\n".encode() + (PATCHES / name).read_bytes())
+    for path in paths:
+        digest.update(f"{path.name}\n".encode() + path.read_bytes())
     return digest.hexdigest()
 
 
-def apply_series(path):
+def apply_series(path, patches):
     """
     Apply the patches to what is checked out, one by one. Return None, or a
     sentence that says which patch doesn't apply.
     """
-    names = series.list_patches(PATCHES)
-    with Progress(f"Applying {len(names)} patches") as progress:
-        for done, name in enumerate(names):
-            progress.show(done, len(names))
-            process = apply_patches(path, [name])
+    with Progress(f"Applying {len(patches)} patches") as progress:
+        for done, patch in enumerate(patches):
+            progress.show(done, len(patches))
+            process = apply_patches(path, [patch])
             if process.returncode:
-                return describe_conflict(path, name, process)
-        progress.show(len(names), len(names))
+                return describe_conflict(path, patch, process)
+        progress.show(len(patches), len(patches))
 
 
-def apply_patches(path, names):
+def apply_patches(path, patches):
     return try_git(
         *["am", "--quiet", "--3way", "--keep-non-patch"],
-        *["--committer-date-is-author-date", *(PATCHES / name for name in names)],
+        *["--committer-date-is-author-date", *patches],
         cwd=path,
     )
 
 
-def describe_conflict(path, name, process):
+def describe_conflict(path, patch, process):
     write_log("am.log", process.stdout)
+    name = patch.relative_to(ROOT)
     if is_system_error(process):
-        raise Failure(f"could not apply {name}: {get_reason(process)}")
+        raise Failure(f"could not apply {patch.name}: {get_reason(process)}")
     files = git_paths("diff", "--name-only", "--diff-filter=U", "-z", cwd=path)
     if not files:
         # If git could not even try to merge, any file may be why.
-        numbers = try_git("apply", "--numstat", "-z", PATCHES / name, cwd=path).stdout
+        numbers = try_git("apply", "--numstat", "-z", patch, cwd=path).stdout
         files = [line.split("\t")[-1] for line in decode(numbers).split("\0")[:-1]]
     return (
-        f"patches/6.1/{name} does not apply: conflict in "
+        f"{name} does not apply: conflict in "
         f"{' '.join(files) or 'the patch itself'}"
     )

@@ -13,7 +13,6 @@ import shutil
 import signal
 import sys
 
-import series
 from bases import PATCHES, RELEASE, Base
 from checkout import Checkout
 from commands import Failure, only_run, say
@@ -42,7 +41,8 @@ def parse_args(args=None):
     )
     actions = parser.add_argument_group("actions")
     for option, help_text in {
-        "--export": "write the checkout's commits to patches/6.1",
+        "--export": "write the checkout's commits to patches/6.1, or those that "
+        "differ to the overlay of its base",
         "--check": "check the patches, their metadata and the round trip",
         "--wheel": "build the wheel into dist/, and print its path",
     }.items():
@@ -84,7 +84,8 @@ def act(options, checkout):
         checkout.export(options.force)
     if options.check:
         checkout.check(options.force and not options.export)
-        print(f"patches/6.1: {len(series.list_patches(PATCHES))} patches checked")
+        paths = checkout.series.get_paths()
+        print(f"{checkout.series.name}: {len(paths)} patches checked")
     elif not options.export:
         checkout.update(options.force)
     if options.wheel:

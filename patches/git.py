@@ -3,11 +3,11 @@
 import os
 import subprocess
 
-from commands import Failure, get_reason, run
+from commands import ROOT, Failure, get_reason, run
 
 CONFIGURATION = {
     "core.excludesFile": os.devnull,
-    "core.attributesFile": os.devnull,
+    "core.attributesFile": str(ROOT / "patches" / "gitattributes"),
     # Nothing goes on in the background.
     "gc.auto": "0",
     "maintenance.auto": "false",

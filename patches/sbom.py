@@ -15,7 +15,8 @@ def make_sbom(wheel_version, upstream, commits, patches):
     """
     upstream is a dict of the version, the URL and, of a release, the SHA-256
     of the Django that the series is applied to. Commits are pairs of a hash
-    and a subject. The same arguments give the same text.
+    and a subject, patches the paths of their files. The same arguments give
+    the same text.
     """
     component = describe_django(upstream)
     build = {
@@ -25,8 +26,8 @@ def make_sbom(wheel_version, upstream, commits, patches):
         "version": wheel_version,
         "purl": f"pkg:pypi/django@{wheel_version.replace('+', '%2B')}",
         "description": (
-            f"Django {upstream['version']} with the {len(patches)} patches of "
-            f"patches/6.1"
+            f"Django {upstream['version']} with {len(patches)} patches of "
+            f"fastmigrations"
         ),
         "licenses": LICENSES,
         "pedigree": {
@@ -35,8 +36,8 @@ def make_sbom(wheel_version, upstream, commits, patches):
                 {"uid": commit, "message": subject} for commit, subject in commits
             ],
             "patches": [
-                describe_patch(name, subject)
-                for name, (_, subject) in zip(patches, commits)
+                describe_patch(path, subject)
+                for path, (_, subject) in zip(patches, commits)
             ],
         },
     }
@@ -72,9 +73,9 @@ def describe_django(upstream):
     return {**component, "externalReferences": [reference]}
 
 
-def describe_patch(name, subject):
+def describe_patch(path, subject):
     """A patch, with the tickets that its subject names."""
-    patch = {"type": "unofficial", "diff": {"url": f"patches/6.1/{name}"}}
+    patch = {"type": "unofficial", "diff": {"url": path}}
     tickets = re.findall(r"#(\d+)", subject.partition(" -- ")[0])
     if tickets:
         patch["resolves"] = [

@@ -11,7 +11,6 @@ import tempfile
 import time
 import zipfile
 
-import series
 from bases import PATCHES, get_sha256, read_sums
 from checkout import BRANCH
 from commands import (
@@ -45,7 +44,7 @@ def build_wheel(checkout):
         version,
         describe_upstream(checkout),
         list_commits(checkout),
-        series.list_patches(PATCHES),
+        [str(path.relative_to(ROOT)) for path in checkout.series.get_paths()],
     )
     content = add_sbom(built.read_bytes(), sbom, epoch)
     wheel = DIST / built.name
