@@ -84,24 +84,24 @@ class Checkout:
         new = self.path.with_name(self.path.name + ".new")
         remove(new)
         self.base.make(new)
-        if self.base.name != RELEASE:
-            self.fetch_original_files(new)
         new.rename(self.path)
 
-    def fetch_original_files(self, path):
+    def fetch_original_files(self):
         """
         A three-way merge starts from the files that the patches were made for.
         """
         original = Checkout(Base(RELEASE))
         original.update()
-        branches = f"{BRANCH}:django-{RELEASE}"
-        git("fetch", "--quiet", "--no-tags", original.path, branches, cwd=path)
+        branches = f"+{BRANCH}:django-{RELEASE}"
+        self.git("fetch", "--quiet", "--no-tags", original.path, branches)
 
     def import_series(self):
         """
         Apply the series in a copy, and take the commits over when all of them
         are there. A run that ends before that leaves the checkout as it was.
         """
+        if self.base.name != RELEASE:
+            self.fetch_original_files()
         copy = SCRATCH / "checkout"
         paths = self.series.get_paths()
         patches = get_hash(paths)

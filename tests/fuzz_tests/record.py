@@ -29,7 +29,6 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import F, Q, Value
 from django.db.models.functions import Abs, Lower
-
 from migration_comparison.recorder import (
     get_rows,
     get_schema,
