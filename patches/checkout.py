@@ -2,6 +2,7 @@
 
 import hashlib
 
+import docs
 import series
 from bases import PATCHES, RELEASE, Base
 from commands import (
@@ -248,6 +249,8 @@ class Checkout:
         content = self.render(self.path)
         self.write_state(commit, EXPORTING)
         series.write(own.directory, content)
+        if docs.PATH.exists():
+            write_atomically(docs.PATH, docs.render(PATCHES).encode())
         head = self.git("rev-parse", BRANCH)
         self.write_state(head, get_hash(self.series.get_paths()))
 
@@ -263,6 +266,8 @@ class Checkout:
         errors = series.check(PATCHES)
         for overlay in find_overlays(Series(PATCHES)):
             errors += overlay.check()
+        if docs.PATH.exists() and docs.PATH.read_text() != docs.render(PATCHES):
+            errors.append("docs/series.md is made by --export, and out of date")
         for error in errors[:-1]:
             say(f"error: {error}")
         if errors:

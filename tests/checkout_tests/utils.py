@@ -168,6 +168,9 @@ class FakeDjangoProject(Project):
 
     def create(self):
         super().create()
+        for series in self.path.glob("patches/*/series"):
+            if series.parent != self.patches:
+                shutil.rmtree(series.parent)
         for patch in self.patches.glob("*.patch"):
             patch.unlink()
         (self.patches / "series").write_text("# A comment.\n")
