@@ -275,7 +275,7 @@ class CheckTests(CheckTestCase):
     def test_time_limit(self):
         write_project(self.folder)
         output = self.check("--time-limit", "0.01s", status=3)
-        self.assertIn("not everything was compared", output)
+        self.assertIn("Nothing was compared", output)
         self.assertIs(self.read_report()["complete"], False)
         self.check()
 
