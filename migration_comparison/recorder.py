@@ -307,6 +307,11 @@ def get_schema(connection):
         introspection = connection.introspection
         schema = {}
         for table in sorted(introspection.table_names(cursor)):
+            if connection.vendor == "mysql":
+                # What introspection asks for makes MariaDB open each table
+                # of the database, for each table.
+                schema[table] = get_mysql_definition(connection, cursor, table)
+                continue
             columns = introspection.get_table_description(cursor, table)
             constraints = introspection.get_constraints(cursor, table)
             schema[table] = [
@@ -314,6 +319,19 @@ def get_schema(connection):
                 *sorted(f"{name}: {value}" for name, value in constraints.items()),
             ]
         return schema
+
+
+def get_mysql_definition(connection, cursor, table):
+    """
+    Return the lines of CREATE TABLE: columns in their order, then indexes and
+    constraints, sorted, as their order says when they were made.
+    """
+    cursor.execute(f"SHOW CREATE TABLE {connection.ops.quote_name(table)}")
+    head, *lines, options = cursor.fetchone()[1].splitlines()
+    lines = [line.strip().rstrip(",") for line in lines]
+    columns = [line for line in lines if line.startswith("`")]
+    options = re.sub(r" AUTO_INCREMENT=\d+", "", options)
+    return [head, *columns, *sorted(set(lines) - set(columns)), options]
 
 
 def get_rows(connection):

@@ -75,7 +75,12 @@ def get_databases(kind):
             "HOST": os.environ.get("PGHOST", "127.0.0.1"),
             "USER": os.environ.get("PGUSER", "postgres"),
         },
-        "mysql": {"USER": os.environ.get("MYSQL_USER", "root")},
+        "mysql": {
+            "HOST": os.environ.get("MYSQL_HOST", ""),
+            "PORT": os.environ.get("MYSQL_TCP_PORT", ""),
+            "USER": os.environ.get("MYSQL_USER", "root"),
+            "PASSWORD": os.environ.get("MYSQL_PWD", ""),
+        },
     }[kind]
     return {
         alias: {
