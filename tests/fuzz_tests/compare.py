@@ -51,6 +51,7 @@ PARTS = [
 EXPECTED = ["better", "order", "random", "stale"]
 NUMBER = re.compile(r"\d+")
 LINES = 12
+WIDTH = 400
 
 
 class Runner:
@@ -186,8 +187,20 @@ class Difference:
         return [line[:1] + " " + line[1:] for line in lines][2:]
 
     def __str__(self):
-        lines = [line[:400] for line in self.diff()[:LINES]]
+        lines = cut_prefixes(self.diff()[:LINES])
         return "\n    ".join([f"{self.kind}: {self.part} in step {self.step}", *lines])
+
+
+def cut_prefixes(lines):
+    """Cut lines to WIDTH, and what those after each other have in common."""
+    result = []
+    for index, line in enumerate(lines):
+        start = 0
+        for other in lines[max(0, index - 1) : index] + lines[index + 1 : index + 2]:
+            common = len(os.path.commonprefix([line[1:], other[1:]]))
+            start = max(start, common - WIDTH // 4)
+        result.append(line[:2] + ("…" if start else "") + line[2 + start :][:WIDTH])
+    return result
 
 
 def shorten(error):

@@ -191,7 +191,8 @@ def follow(apps, schema_editor):
 
     def read(model, name):
         rows = model._base_manager.using(using).order_by("pk")
-        return [str(row) for row in rows.values_list("pk", name)]
+        # Databases return rows with the same pk in any order.
+        return sorted(str(row) for row in rows.values_list("pk", name))
 
     for model in get_managed_models(apps, schema_editor):
         for field in sorted(model._meta.get_fields(), key=lambda f: f.name):

@@ -48,6 +48,8 @@ LEFT_OUT = re.compile(
 )
 # MariaDB's errors name the database, whose name has the process.
 DATABASE = re.compile(r"\bfuzz_\d+_(default|other)\b")
+# They also name the copy that ALTER TABLE makes of a table.
+TABLE_COPY = re.compile(r"#sql-alter-[0-9a-f]+-[0-9a-f]+")
 ADDRESS = re.compile(r"0x[0-9a-f]+")
 TIME = re.compile(r"datetime\.datetime\([^)]*\)|\b\d{4}-\d\d-\d\d[ T][\d:.]+")
 SAVEPOINT = re.compile(r"\bs\d+_x(\d+)\b")
@@ -490,6 +492,7 @@ def main():
             record = Recorder(project, options.db).record()
             text = TIME.sub("<time>", json.dumps(record, default=str))
             text = DATABASE.sub(r"fuzz_\1", text)
+            text = TABLE_COPY.sub("#sql-alter", text)
             print(text, file=stream, flush=True)
     finally:
         databases.clear()
