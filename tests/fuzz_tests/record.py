@@ -29,6 +29,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import F, Q, Value
 from django.db.models.functions import Abs, Lower
+from django.db.models.signals import class_prepared
 from migration_comparison.recorder import (
     get_rows,
     get_schema,
@@ -280,6 +281,8 @@ class Recorder:
         if options["contrib"]:
             ContentType = global_apps.get_model("contenttypes", "ContentType")
             ContentType.objects.clear_cache()
+        # Some fields connect a receiver for each class that they're part of.
+        connected = list(class_prepared.receivers)
         receivers.connect(options["receiver"])
         originals = (
             MigrationLoader.load_disk,
@@ -293,6 +296,7 @@ class Recorder:
             yield
         finally:
             receivers.disconnect(options["receiver"])
+            class_prepared.receivers = connected
             (
                 MigrationLoader.load_disk,
                 MigrationExecutor.migration_plan,
