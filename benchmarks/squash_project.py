@@ -3,14 +3,16 @@ Squash a whole project, and finish that, by nothing but the commands: the walk
 from squashmigrations --all to squashmigrations --finish.
 
     DJANGO_SETTINGS_MODULE=oscar_settings PYTHONPATH=DJANGO:projects \\
-    python squash_project.py [--elide NAME ...] [--stock STOCK] [--database]
+    python squash_project.py [--elide NAME] [--until NAME] [--stock STOCK] \\
+    [--database]
 
 Works on copies of the migrations of all apps, also those of packages. Prints
 the table of --stat, what each step says, and the CPU time of a fresh database
 by the original migrations, by the squashed ones, by those that are left in the
-end, and without migrations. --elide is passed on. --stock counts the operations
-that unpatched Django leaves in the same ranges. --database does all of that in
-the database of DATABASE, whose tables are removed, rather than in SQLite.
+end, and without migrations. --elide and --until are passed on. --stock counts
+the operations that unpatched Django leaves in the same ranges. --database does
+all of that in the database of DATABASE, whose tables are removed, rather than
+in SQLite.
 """
 
 import argparse
@@ -185,6 +187,7 @@ class Walk:
         self.check()
         before = self.get_schema()
         elide = [arg for name in self.options.elide for arg in ("--elide", name)]
+        elide += [arg for name in self.options.until for arg in ("--until", name)]
         verify = ["--verify", *["default"] * self.options.database]
         status, _ = self.run(
             "squashmigrations", "--all", "--noinput", "--stat", *elide, *verify
@@ -215,6 +218,7 @@ class Walk:
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--elide", action="append", default=[])
+    parser.add_argument("--until", action="append", default=[])
     parser.add_argument("--stock")
     parser.add_argument("--database", action="store_true")
     options = parser.parse_args()
