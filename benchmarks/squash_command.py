@@ -132,7 +132,7 @@ def main():
         for app_label in sorted(loader.migrated_apps)
         if sum(key[0] == app_label for key in loader.graph.nodes) > 2
     ]
-    verify = ["--database", "default"] if options.database else ["--verify"]
+    verify = ["--verify", "default"] if options.database else ["--verify"]
     with tempfile.TemporaryDirectory() as directory:
         copies = Copies(loader, directory)
         for app_label in app_labels:

@@ -228,7 +228,8 @@ def main():
         copies = Copies(loader, directory)
         walk = Walk(copies, directory, options)
         walk.old_squashes = {
-            key for key, migration in loader.disk_migrations.items()
+            key
+            for key, migration in loader.disk_migrations.items()
             if migration.replaces
         }
         (Path(directory) / "squash_copies_none.py").write_text(
