@@ -33,7 +33,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 BUILD = ROOT / "build"
-CHECKOUT = BUILD / "django-6.1.3"
+# The release that the patches are for.
+RELEASE = re.search(
+    r'^RELEASE = "(.+)"$', (ROOT / "patches" / "bases.py").read_text(), re.M
+)[1]
+CHECKOUT = BUILD / ("django-" + RELEASE)
 SERIES = "upstream..HEAD"
 TESTS = ROOT / "tests"
 COVERAGE = BUILD / "coverage"
@@ -149,6 +153,12 @@ def parse_args(args=None):
         help="of all that CI runs, run only this",
     )
     parser.add_argument(
+        "--checkout",
+        type=Path,
+        metavar="PATH",
+        help="test this checkout as it is, with labels",
+    )
+    parser.add_argument(
         "--no-venv",
         action="store_true",
         help="use the Python that runs this as it is, as tox does",
@@ -159,6 +169,11 @@ def parse_args(args=None):
         parser.error("--db and --settings exclude each other")
     options.settings = django_options.settings
     options.has_label = has_label(django_options)
+    if options.checkout:
+        if not options.has_label:
+            parser.error("--checkout needs a test label")
+        if not (options.checkout / "tests" / "runtests.py").is_file():
+            parser.error(f"--checkout {options.checkout}: no checkout of Django")
     return options, args
 
 
@@ -547,10 +562,14 @@ def add_coverage(run):
 
 
 def main():
+    global CHECKOUT
     options, args = parse_args()
     if not options.no_venv:
         enter_venv()
-    make_checkout()
+    if options.checkout:
+        CHECKOUT = options.checkout.resolve()
+    else:
+        make_checkout()
     databases, left_out = choose_databases(options)
     if options.has_label:
         return run_labels(args, databases)

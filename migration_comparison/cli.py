@@ -34,7 +34,11 @@ from .project import ROOT, CommandFailed, Project, get_tree
 from .report import get_headline, get_report, get_step_lines, write_report
 
 BUILD = ROOT / "build"
-CHECKOUT = BUILD / "django-6.1.3"
+# The release that the patches are for.
+RELEASE = re.search(
+    r'^RELEASE = "(.+)"$', (ROOT / "patches" / "bases.py").read_text(), re.M
+)[1]
+CHECKOUT = BUILD / f"django-{RELEASE}"
 UNITS = {"": 60, "s": 1, "m": 60, "h": 3600}
 
 

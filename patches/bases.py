@@ -44,6 +44,8 @@ class Base:
         self.name = name
         # What the checkout is cloned from, unless it's a release.
         self.origin = origin
+        # The hash of a release that isn't pinned yet.
+        self.digest = None
         self.checkout = BUILD / f"django-{name}"
 
     @classmethod
@@ -121,7 +123,8 @@ class Base:
             download(self.name, self.sdist)
         name = f"build/{self.sdist.name}"
         digest = get_sha256(self.sdist)
-        pin = read_sums(PATCHES / "SHA256SUMS").get(self.sdist.name)
+        sums = read_sums(PATCHES / "SHA256SUMS")
+        pin = self.digest or sums.get(self.sdist.name)
         if pin is None:
             say(f"note: patches/6.1/SHA256SUMS has no line for {name}: {digest}")
         elif digest != pin:

@@ -40,6 +40,8 @@ class Checkout:
         self.state_file = self.git_dir / "series-state"
         # This exists while the files are changed to those of another commit.
         self.switch_file = self.git_dir / "series-switch"
+        # What comes after a conflict.
+        self.next_step = "--export"
 
     @property
     def series(self):
@@ -126,7 +128,7 @@ class Checkout:
         apply_patches(self.path, self.series.get_paths())
         raise Failure(
             f"{conflict}; solve it in {self.name} and 'git am --continue', then "
-            f"--export; or 'git am --abort' there"
+            f"{self.next_step}; or 'git am --abort' there"
         )
 
     def switch_to(self, commit, patches):

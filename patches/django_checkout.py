@@ -1,9 +1,9 @@
 """
 Make a git checkout of Django with the patch series applied, see README.md.
 
-Without an option this makes or updates build/django-6.1.3, which takes half a
-minute the first time, and prints its path. Several options of the first group
-can be given; they act in the order in which they are listed here.
+Without an option this makes or updates the checkout in build/, which takes
+half a minute the first time, and prints its path. Several options of the first
+group can be given; they act in the order in which they are listed here.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import sys
 from bases import PATCHES, RELEASE, Base
 from checkout import Checkout
 from commands import Failure, only_run, say
+from rebase import rebase
 from wheel import build_wheel
 
 EPILOG = """\
@@ -61,13 +62,39 @@ def parse_args(args=None):
         "files that were changed meanwhile",
     )
     parser.add_argument(
+        "--rebase",
+        metavar="VERSION",
+        help="take the series to another release, or to the latest: apply it, test "
+        "it, compare it, build the wheel, and if all of that went well write the "
+        "patches, the pinned release and its hash",
+    )
+    parser.add_argument(
+        "--sha256",
+        metavar="HASH",
+        type=sha256,
+        help="of the source distribution for --rebase; otherwise the index's is used",
+    )
+    parser.add_argument(
         "--python", action="store_true", help="print the Python that is used"
     )
     parser.add_argument("--version", action="version", version=get_version())
     options = parser.parse_args(args)
-    if options.python and (options.export or options.check or options.wheel):
+    acts = options.export or options.check or options.wheel
+    if options.python and acts:
         parser.error("--python can't be combined with actions")
+    if options.rebase and (
+        acts or options.python or options.force or options.django != RELEASE
+    ):
+        parser.error("--rebase can only be combined with --sha256")
+    if options.sha256 and options.rebase in (None, "latest"):
+        parser.error("--sha256 belongs to --rebase VERSION")
     return options
+
+
+def sha256(value):
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", value):
+        raise argparse.ArgumentTypeError(f"{value!r} is no SHA-256")
+    return value.lower()
 
 
 def get_version():
@@ -102,6 +129,11 @@ def main():
         return
     if not shutil.which("git"):
         raise Failure("git is not installed")
+    if options.rebase:
+        with only_run():
+            if wheel := rebase(options.rebase, options.sha256):
+                print(wheel)
+        return
     base = Base.from_option(options.django)
     with only_run():
         act(options, Checkout(base))

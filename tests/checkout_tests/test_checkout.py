@@ -4,7 +4,7 @@ import unittest
 from glob import glob
 from pathlib import Path
 
-from .utils import FILES, NO_NETWORK, SDIST, ProjectTestCase, make_sdist
+from .utils import FILES, NO_NETWORK, RELEASE, SDIST, ProjectTestCase, make_sdist
 
 HEADER = "# A comment.\n\n"
 
@@ -20,7 +20,7 @@ class CheckoutTests(ProjectTestCase):
             [
                 "Changed the state. Zoë",
                 "Refs #29898 -- Changed the models. Zoë",
-                "Django 6.1.3 Django",
+                f"Django {RELEASE} Django",
             ],
         )
         self.assertEqual(self.project.git("branch", "--show-current"), "fastmigrations")
@@ -111,7 +111,7 @@ class CommandLineTests(ProjectTestCase):
         process = self.project.script("--version")
         self.assertSucceeds(process)
         # The patches of this project don't set a local version.
-        self.assertEqual(process.stdout, "Django 6.1.3?\n")
+        self.assertEqual(process.stdout, f"Django {RELEASE}?\n")
 
     def test_unknown(self):
         for arg in ("--unknown", "--whee", "main"):
@@ -224,7 +224,7 @@ class ConflictTests(ProjectTestCase):
         self.assertError(
             process, f"{self.project.STATE} does not apply: conflict in django/state.py"
         )
-        self.assertIn("solve it in build/django-6.1.3", process.stderr)
+        self.assertIn(f"solve it in build/django-{RELEASE}", process.stderr)
         self.assertIn("'git am --continue', then --export", process.stderr)
         self.assertIn("or 'git am --abort'", process.stderr)
 
@@ -359,7 +359,7 @@ class EnvironmentTests(ProjectTestCase):
         shutil.rmtree(self.project.checkout)
         (self.project.path / "build" / SDIST).unlink()
         process = self.project.script(**NO_NETWORK)
-        self.assertError(process, "pip could not download Django 6.1.3")
+        self.assertError(process, f"pip could not download Django {RELEASE}")
         self.assertIn(f"put the source distribution at build/{SDIST}", process.stderr)
 
     def test_no_git(self):

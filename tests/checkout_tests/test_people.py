@@ -8,7 +8,7 @@ import signal
 import sys
 import unittest
 
-from .utils import FILES, SDIST, FakeDjangoProject, ProjectTestCase
+from .utils import FILES, RELEASE, SDIST, FakeDjangoProject, ProjectTestCase
 
 ODD_NAME = """it's "a" $HOME & *üñí* `project` \\"""
 
@@ -108,7 +108,7 @@ class InterruptionTests(ProjectTestCase):
             [
                 "Changed the state.",
                 "Refs #29898 -- Changed the models.",
-                "Django 6.1.3",
+                f"Django {RELEASE}",
             ],
         )
         self.assertEqual(self.project.git("status", "--porcelain"), "")

@@ -7,7 +7,7 @@ import sys
 
 from django.test import SimpleTestCase
 
-from .utils import CHECKOUT, ROOT, ProjectTestCase
+from .utils import CHECKOUT, RELEASE, ROOT, ProjectTestCase
 
 spec = importlib.util.spec_from_file_location("project_runner", ROOT / "runtests.py")
 runner = importlib.util.module_from_spec(spec)
@@ -170,7 +170,7 @@ class LeftOutTests(ProjectTestCase):
     def setUp(self):
         super().setUp()
         # The checkout is the real one, which is left alone.
-        for name in ("patches", "build/django-6.1.3"):
+        for name in ("patches", f"build/django-{RELEASE}"):
             shutil.rmtree(self.project.path / name)
             (self.project.path / name).symlink_to(ROOT / name)
         ignore = shutil.ignore_patterns("__pycache__")
@@ -215,3 +215,23 @@ class SelectionTests(SimpleTestCase):
             with self.subTest(pattern=pattern):
                 process = run_tests("--no-venv", "version", "-k", pattern)
                 self.assertEqual(process.returncode, status)
+
+
+class CheckoutOptionTests(SimpleTestCase):
+    def test_other_checkout(self):
+        process = run_tests(
+            *["--no-venv", "--checkout", str(CHECKOUT)],
+            *["version.tests.VersionTests.test_get_version_tuple"],
+        )
+        self.assertEqual(process.returncode, 0, process.stderr)
+        self.assertIn("Ran 1 test", process.stderr)
+
+    def test_bad_options(self):
+        for args, message in [
+            (["--checkout", str(CHECKOUT)], "--checkout needs a test label"),
+            (["--checkout", "/nowhere", "version"], "/nowhere: no checkout of Django"),
+        ]:
+            with self.subTest(args=args):
+                process = run_tests("--no-venv", *args)
+                self.assertEqual(process.returncode, 2)
+                self.assertIn(message, process.stderr)

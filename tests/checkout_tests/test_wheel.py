@@ -6,10 +6,11 @@ import subprocess
 import sys
 import zipfile
 
-from .utils import NO_NETWORK, ProjectTestCase, RealProject
+from .utils import NO_NETWORK, RELEASE, ProjectTestCase, RealProject
 
-DIST_INFO = "django-6.1.3+fastmigrations.1.dist-info"
-NAME = "django-6.1.3+fastmigrations.1-py3-none-any.whl"
+VERSION = f"{RELEASE}+fastmigrations.1"
+DIST_INFO = f"django-{VERSION}.dist-info"
+NAME = f"django-{VERSION}-py3-none-any.whl"
 
 
 class WheelTests(ProjectTestCase):
@@ -52,19 +53,19 @@ class WheelTests(ProjectTestCase):
         self.run_command(python, "-m", "pip", "install", "--quiet", wheel)
         self.assertEqual(
             self.run_command(python, "-m", "django", "--version"),
-            "6.1.3+fastmigrations.1\n",
+            f"{VERSION}\n",
         )
         self.assertEqual(
             self.run_command(python, "-c", "import django; print(django.VERSION)"),
-            "(6, 1, 3, 'final', 0)\n",
+            f"({RELEASE.replace('.', ', ')}, 'final', 0)\n",
         )
         # What other packages and projects require is there already.
         self.run_command(
             *[python, "-m", "pip", "install", "--no-index"],
-            *["Django==6.1.3", "Django>=6.1,<6.2", "Django~=6.1.0"],
+            *[f"Django=={RELEASE}", "Django>=6.1,<6.2", "Django~=6.1.0"],
         )
         self.assertIn(
-            "Version: 6.1.3+fastmigrations.1\n",
+            f"Version: {VERSION}\n",
             self.run_command(python, "-m", "pip", "show", "django"),
         )
 
@@ -91,9 +92,9 @@ class WheelTests(ProjectTestCase):
                 archive.read(f"{DIST_INFO}/sboms/fastmigrations.cdx.json")
             )
         build = sbom["metadata"]["component"]
-        self.assertEqual(build["purl"], "pkg:pypi/django@6.1.3%2Bfastmigrations.1")
+        self.assertEqual(build["purl"], f"pkg:pypi/django@{RELEASE}%2Bfastmigrations.1")
         (upstream,) = sbom["components"]
-        self.assertEqual(upstream["purl"], "pkg:pypi/django@6.1.3")
+        self.assertEqual(upstream["purl"], f"pkg:pypi/django@{RELEASE}")
         digest = (self.project.patches / "SHA256SUMS").read_text().split()[0]
         self.assertEqual(
             upstream["externalReferences"][0]["hashes"],

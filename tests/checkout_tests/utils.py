@@ -1,6 +1,7 @@
 import hashlib
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,8 +12,12 @@ from pathlib import Path
 from django.test import SimpleTestCase
 
 ROOT = Path(__file__).resolve().parents[2]
-SDIST = "django-6.1.3.tar.gz"
-CHECKOUT = ROOT / "build" / "django-6.1.3"
+# The release that the patches are for.
+RELEASE = re.search(
+    r'^RELEASE = "(.+)"$', (ROOT / "patches" / "bases.py").read_text(), re.M
+)[1]
+SDIST = f"django-{RELEASE}.tar.gz"
+CHECKOUT = ROOT / "build" / f"django-{RELEASE}"
 
 # A Django as small as possible, to which git takes milliseconds.
 FILES = {
@@ -74,7 +79,7 @@ class Project:
     def __init__(self, path):
         self.path = path
         self.patches = path / "patches" / "6.1"
-        self.checkout = path / "build" / "django-6.1.3"
+        self.checkout = path / "build" / f"django-{RELEASE}"
         # Neither the caller's configuration of git nor its Python matters, nor
         # do upstream's runner and its way to measure coverage.
         ignored = ("COVERAGE_", "DJANGO_", "GIT_", "PYTHON", "RUNTESTS_")

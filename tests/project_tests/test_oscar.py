@@ -2,7 +2,13 @@ import json
 import sys
 from pathlib import Path
 
-from checkout_tests.utils import ROOT, ProjectTestCase, RealProject, run_command
+from checkout_tests.utils import (
+    RELEASE,
+    ROOT,
+    ProjectTestCase,
+    RealProject,
+    run_command,
+)
 
 HERE = Path(__file__).resolve().parent
 
@@ -22,7 +28,7 @@ class OscarTests(ProjectTestCase):
         # The packages come with upstream's release.
         run_command(
             *[python, "-m", "pip", "install", "--quiet", "--no-compile"],
-            *["Django==6.1.3", "-r", HERE / "requirements.txt"],
+            *[f"Django=={RELEASE}", "-r", HERE / "requirements.txt"],
             cwd=path,
             env=self.project.env,
         )
@@ -37,7 +43,7 @@ class OscarTests(ProjectTestCase):
         report = json.loads((path / "work" / "report.json").read_text())
         self.assertEqual(
             report["django"],
-            {"unpatched": "6.1.3", "patched": "6.1.3+fastmigrations.1"},
+            {"unpatched": RELEASE, "patched": f"{RELEASE}+fastmigrations.1"},
         )
         steps = {step["step"]: step for step in report["steps"]}
         self.assertEqual(
