@@ -23,6 +23,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tarfile
@@ -316,6 +317,10 @@ def check(options, progress):
 
 
 def main():
+    # Processes that were started don't outlive this one, however it's ended.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     progress = Progress()
     try:
         sys.exit(check(make_parser().parse_args(), progress))

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -249,6 +250,12 @@ class CheckTests(CheckTestCase):
 
     def test_interruption(self):
         write_project(self.folder)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(signal=number):
+                self.check_interruption(number)
+                shutil.rmtree(self.path / "work")
+
+    def check_interruption(self, number):
         process = subprocess.Popen(
             self.get_command(),
             env=self.get_env(),
@@ -258,7 +265,7 @@ class CheckTests(CheckTestCase):
             text=True,
         )
         self.assertIn("all forward", process.stdout.readline())
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, errors = process.communicate()
         self.assertEqual(process.returncode, 130)
         message = "Interrupted: the same command goes on from here.\n"
