@@ -5,6 +5,7 @@ Write what a comparison found, as text, as JSON and as a page.
 import html
 import json
 import math
+import os
 import textwrap
 
 from .check import EXPLANATIONS, KINDS, TREES
@@ -233,8 +234,11 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums;
 .verdict.good { background: #e6f4ee; } .verdict.bad { background: #fbe9e7; }
 .verdict.note { background: #fff6da; }
 td.word { font-weight: 600; white-space: nowrap; }
-pre { background: #f5f6f8; padding: .8rem; overflow-x: auto; font-size: 12.5px;
-      line-height: 1.45; border-radius: .3rem; }
+pre { background: #f5f6f8; padding: .8rem; font-size: 12.5px; line-height: 1.45;
+      border-radius: .3rem; }
+pre span { display: block; white-space: pre-wrap; overflow-wrap: anywhere;
+           padding-left: 4ch; text-indent: -4ch; }
+pre mark { background: #ffe28a; color: inherit; }
 pre .first { color: #b3261e; } pre .second { color: #0c6b47; }
 svg { max-width: 100%; height: auto; }
 .muted { color: #5c6470; }
@@ -244,6 +248,13 @@ svg { max-width: 100%; height: auto; }
 def cell(content, kind=""):
     kind = f' class="{kind}"' if kind else ""
     return f"<td{kind}>{content}</td>"
+
+
+def get_pair(values, form):
+    """Return two values in one, or a dash if there's neither."""
+    if values == [None, None]:
+        return "–"
+    return " → ".join("–" if value is None else form(value) for value in values)
 
 
 def get_step_row(step):
@@ -270,15 +281,34 @@ def get_step_row(step):
             cell(word, f"word {color}"),
             cell(f"{max(migrations):,}", "number"),
             cell("–" if statements is None else f"{statements:,}", "number"),
-            cell(" → ".join(map(format_seconds, seconds)), "number"),
+            cell(get_pair(seconds, format_seconds), "number"),
             cell(format_factor(seconds), "number"),
-            cell(
-                " → ".join("–" if mb is None else f"{mb:,.0f}" for mb in memory),
-                "number",
-            ),
+            cell(get_pair(memory, "{:,.0f}".format), "number"),
             "</tr>",
         ]
     )
+
+
+def mark_difference(line, other):
+    """Return a statement as it's shown, as HTML, with what differs marked."""
+    shown = shorten(line, other)
+    if line is None or other is None:
+        return html.escape(shown)
+    same_start = len(os.path.commonprefix([line, other]))
+    rests = [value[same_start:][::-1] for value in (line, other)]
+    length = len(rests[0]) - len(os.path.commonprefix(rests))
+    if not length:
+        return html.escape(shown)
+    start = len(os.path.commonprefix([shown, shorten(other, line)]))
+    before, middle, after = (
+        html.escape(part)
+        for part in (
+            shown[:start],
+            shown[start : start + length],
+            shown[start:][length:],
+        )
+    )
+    return f"{before}<mark>{middle}</mark>{after}"
 
 
 def get_difference_html(step):
@@ -286,15 +316,21 @@ def get_difference_html(step):
     for difference in step["differences"]:
         first, *lines = get_difference_lines(difference)
         marked = []
+        values = difference["unpatched"], difference["patched"]
         for line in lines:
-            escaped = html.escape(line)
-            for mark, name in [("  - ", "first"), ("  + ", "second")]:
+            content, name = html.escape(line), "around"
+            for mark, name_of_mark, pair in [
+                ("  - ", "first", values),
+                ("  + ", "second", values[::-1]),
+            ]:
                 if line.startswith(mark):
-                    escaped = f'<span class="{name}">{escaped}</span>'
-            marked.append(escaped)
+                    name = name_of_mark
+                    if line == mark + shorten(*pair):
+                        content = mark + mark_difference(*pair)
+            marked.append(f'<span class="{name}">{content}</span>')
         title = html.escape(step["title"])
         parts.append(f"<h3>{title}</h3><p>{html.escape(first)}</p>")
-        parts.append(f"<pre>{'<br>'.join(marked)}</pre>")
+        parts.append(f"<pre>{''.join(marked)}</pre>")
     return "".join(parts)
 
 

@@ -19,6 +19,17 @@ from .utils import (
     write_project,
 )
 
+BREAK_COLUMN = """
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+column_sql = BaseDatabaseSchemaEditor.column_sql
+
+def break_column_sql(self, model, field, include_default=False):
+    sql, params = column_sql(self, model, field, include_default)
+    return sql.replace(" NOT NULL", "") if field.name == "c20" else sql, params
+
+BaseDatabaseSchemaEditor.column_sql = break_column_sql
+"""
 BREAK_INDEXES = """
 def do_nothing(self, app_label, schema_editor, from_state, to_state):
     pass
@@ -166,6 +177,23 @@ class CheckTests(CheckTestCase):
         self.assertIn('  - CREATE INDEX "i2" ON "blog_post" ("text")', output)
         page = (self.path / "work" / "report.html").read_text()
         self.assertIn("CREATE INDEX &quot;i2&quot;", page)
+
+    def test_marked_difference(self):
+        """The page marks what differs, wherever a long statement is cut."""
+        columns = ",".join(f'("c{n}", models.IntegerField())' for n in range(30))
+        operations = f"""[
+            migrations.CreateModel(
+                "Wide",
+                [("id", models.AutoField(primary_key=True)), {columns}],
+            ),
+        ]"""
+        write_project(self.folder, {"shop.0001": ([], operations)})
+        tree = make_tree(self.path / "tree", BREAK_COLUMN)
+        self.check("--patched", tree, "--newest", "0", status=1)
+        page = (self.path / "work" / "report.html").read_text()
+        self.assertIn("&quot;c20&quot; integer<mark> NOT NULL</mark>, ", page)
+        self.assertIn("+ …", page)
+        self.assertEqual(page.count("<mark>"), page.count("<mark> NOT NULL</mark>"))
 
     def test_states_of_applied_migrations(self):
         """
