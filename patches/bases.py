@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import sys
 import tarfile
@@ -64,6 +65,13 @@ class Base:
 
     def __str__(self):
         return self.origin or f"Django {self.name}"
+
+    @property
+    def option(self):
+        """What names this base on the command line."""
+        if self.origin and self.origin != UPSTREAM:
+            return shlex.quote(self.origin)
+        return self.name
 
     def check_origin(self):
         """Directories of the same name have checkouts of the same name."""

@@ -4,7 +4,7 @@ import hashlib
 
 import docs
 import series
-from bases import PATCHES, RELEASE, Base
+from bases import PATCHES, RELEASE, Base, get_sha256, read_sums
 from commands import (
     ROOT,
     SCRATCH,
@@ -20,6 +20,7 @@ from commands import (
     write_atomically,
     write_log,
 )
+from comparison import describe_change
 from git import git, git_paths, try_git
 from overlays import Overlay, Series, choose_series, find_overlays
 
@@ -42,6 +43,9 @@ class Checkout:
         self.switch_file = self.git_dir / "series-switch"
         # What comes after a conflict.
         self.next_step = "--export"
+        # The hashes of the patches, one by one, that the checkout was last
+        # made of. They tell an overlay's export which are newer.
+        self.sums_file = self.git_dir / "series-sums"
 
     @property
     def series(self):
@@ -66,6 +70,29 @@ class Checkout:
     def write_state(self, commit, patches):
         write_atomically(self.state_file, f"{commit} {patches}\n".encode())
 
+    def write_sums(self, sums=None):
+        sums = self.get_sums() if sums is None else sums
+        lines = [f"{digest}  {name}\n" for name, digest in sums.items()]
+        write_atomically(self.sums_file, "".join(lines).encode())
+
+    def get_sums(self):
+        """Return the hashes of the patches, and of those that stand for them."""
+        paths = {*Series(PATCHES).get_paths(), *self.series.get_paths()}
+        return {str(path.relative_to(ROOT)): get_sha256(path) for path in sorted(paths)}
+
+    def get_newer_patches(self):
+        """Return the names of the patches that changed since, or are gone."""
+        old, new = read_sums(self.sums_file), self.get_sums()
+        if self.read_state()[1] == EXPORTING:
+            # An export that was interrupted has changed the others.
+            directory = str(PATCHES.relative_to(ROOT))
+            old, new = (
+                {name: sums[name] for name in sums if name.startswith(directory)}
+                for sums in (old, new)
+            )
+        names = sorted({*old, *new})
+        return [name for name in names if old.get(name) != new.get(name)]
+
     # The way to the series.
 
     def update(self, force=False):
@@ -80,8 +107,20 @@ class Checkout:
             self.refuse_unfinished_work(", or use --force to discard the work")
             self.refuse_unexported_work()
             if self.read_state()[1] == get_hash(self.series.get_paths()):
+                self.write_sums()
+                self.note_outdated_patches()
                 return
         self.import_series()
+        self.note_outdated_patches()
+
+    def note_outdated_patches(self):
+        """An export takes what stands for a patch as checked."""
+        if isinstance(self.series, Overlay):
+            for name in self.series.get_outdated():
+                say(
+                    f"note: {self.series.name}/{name} stands for a patch that has "
+                    f"changed since: --check shows what, change it before --export"
+                )
 
     def make(self):
         new = self.path.with_name(self.path.name + ".new")
@@ -107,12 +146,13 @@ class Checkout:
             self.fetch_original_files()
         copy = SCRATCH / "checkout"
         paths = self.series.get_paths()
-        patches = get_hash(paths)
+        patches, sums = get_hash(paths), self.get_sums()
         conflict = apply_series(self.copy_upstream(copy), paths)
         if conflict:
-            self.stop_in_conflict(conflict)
+            self.stop_in_conflict(conflict, sums)
         self.git("fetch", "--quiet", "--no-tags", copy, BRANCH)
         self.switch_to(self.git("rev-parse", "FETCH_HEAD"), patches)
+        self.write_sums(sums)
 
     def copy_upstream(self, path):
         """Make another repository, to apply the series in."""
@@ -122,9 +162,10 @@ class Checkout:
         git("checkout", "--quiet", "-B", BRANCH, "upstream", cwd=path)
         return path
 
-    def stop_in_conflict(self, conflict):
+    def stop_in_conflict(self, conflict, sums):
         """Have the same conflict in the checkout, where it can be solved."""
         self.switch_to(self.git("rev-parse", "upstream"), "")
+        self.write_sums(sums)
         apply_patches(self.path, self.series.get_paths())
         raise Failure(
             f"{conflict}; solve it in {self.name} and 'git am --continue', then "
@@ -240,8 +281,16 @@ class Checkout:
             self.refuse(f"is not on the branch {BRANCH}: check it out first")
         commit, patches = self.read_state()
         own = self.series
-        # An overlay's patches change along with those that it stands for.
-        if not isinstance(own, Overlay):
+        # An overlay's patches change along with those that it stands for, whose
+        # old versions would become overrides.
+        if isinstance(own, Overlay):
+            newer = self.get_newer_patches()
+            if newer and not force:
+                self.refuse(
+                    f"lacks changes made since in {shorten(newer)}: run "
+                    f"./django_checkout.sh --django {self.base.option} first"
+                )
+        else:
             known = get_hash(own.get_paths()), EXPORTING, ""
             if patches not in known and not force:
                 self.refuse(
@@ -255,6 +304,7 @@ class Checkout:
             write_atomically(docs.PATH, docs.render(PATCHES).encode())
         head = self.git("rev-parse", BRANCH)
         self.write_state(head, get_hash(self.series.get_paths()))
+        self.write_sums()
 
     def render(self, checkout):
         """Return the files that the commits in a copy of the checkout make."""
@@ -268,6 +318,8 @@ class Checkout:
         errors = series.check(PATCHES)
         for overlay in find_overlays(Series(PATCHES)):
             errors += overlay.check()
+            for name in overlay.get_outdated():
+                say(describe_change(overlay, name))
         if docs.PATH.exists() and docs.PATH.read_text() != docs.render(PATCHES):
             errors.append("docs/series.md is made by --export, and out of date")
         for error in errors[:-1]:
@@ -295,6 +347,12 @@ class Checkout:
         diff = try_git("diff", "--no-index", "old", "new", cwd=SCRATCH)
         write_log("check.diff", diff.stdout)
         raise Failure(f"--export would change {self.series.name}, see build/check.diff")
+
+
+def shorten(names):
+    """Return some of the names and the number of the others."""
+    others = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + others
 
 
 def get_hash(paths):

@@ -94,18 +94,31 @@ class Overlay:
             ]
             if kind in ("Override", "Omit") and name not in names:
                 errors.append(f"series: {name} isn't in {self.series.name} any more")
-            elif kind == "Override" and values.get("Of") != self._hash(name):
-                errors.append(
-                    f"{name} stands for a patch of {self.series.name} that has "
-                    f"changed since: solve it in the checkout of {self.base} "
-                    f"and --export, see CONTRIBUTING.md"
-                )
+        errors += [
+            f"{name} stands for a patch of {self.series.name} that has changed "
+            f"since: solve it in the checkout of {self.base} and --export, see "
+            f"CONTRIBUTING.md"
+            for name in self.get_outdated()
+        ]
         for path in sorted(self.directory.glob("*.patch")):
             if {("Before", path.name), ("Override", path.name)}.isdisjoint(
                 self.stanzas
             ):
                 errors.append(f"{path.name} is not listed in series")
         return [f"{self.name}/{error}" for error in errors]
+
+    def get_outdated(self):
+        """Return the names of patches that stand for what has changed since."""
+        names = {path.name for path in self.series.get_paths()}
+        return [
+            name
+            for name in self._list("Override")
+            if name in names and self.get_known_hash(name) != self._hash(name)
+        ]
+
+    def get_known_hash(self, name):
+        """Return the hash of the patch that the overlay's one was made for."""
+        return self.stanzas["Override", name].get("Of")
 
     def _hash(self, name):
         content = (self.series.directory / name).read_bytes()

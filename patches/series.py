@@ -78,7 +78,11 @@ def fields(stanza):
 
 def read_patch(path):
     """Return the subject and the body of the commit message in a patch."""
-    message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+    return parse_patch(path.read_bytes())
+
+
+def parse_patch(content):
+    message = email.message_from_bytes(content, policy=email.policy.default)
     subject = re.sub(r"^\[PATCH\] ", "", str(message["Subject"] or ""))
     payload = message.get_payload(decode=True).decode()
     body = re.split(r"^(?:---|diff --git .*)$", payload, maxsplit=1, flags=re.M)[0]

@@ -83,13 +83,88 @@ class OverlayTests(ProjectTestCase):
         self.solve()
         self.fill_in()
         self.change_series()
+        process = self.project.script("--check")
         self.assertError(
-            self.project.script("--check"),
+            process,
             f"patches/5.2/{self.project.MODELS} stands for a patch of patches/6.1 that "
             "has changed since",
         )
+        # The old patch isn't to be found: this project has no history.
+        self.assertIn(
+            f"patches/5.2/{self.project.MODELS} and patches/6.1/{self.project.MODELS} "
+            f"differ:\n",
+            process.stderr,
+        )
+        self.assertRegex(process.stderr, r"(?m)^ +\+ *\+twenty$")
+        process = self.script()
+        self.assertSucceeds(process)
+        self.assertIn(
+            f"note: patches/5.2/{self.project.MODELS} stands for a patch that has "
+            f"changed since",
+            process.stderr,
+        )
         self.assertSucceeds(self.script("--export"))
         self.assertSucceeds(self.project.script("--check"))
+
+    def test_change_of_overridden_patch(self):
+        """The project's history has the patch that the override is for."""
+        self.solve()
+        self.fill_in()
+        self.project.git("-C", str(self.project.path), "init", "--quiet")
+        for args in (["add", "patches"], ["commit", "--quiet", "--message", "x"]):
+            self.project.git("-C", str(self.project.path), *args)
+        self.change_series()
+        process = self.project.script("--check")
+        self.assertEqual(process.returncode, 1)
+        self.assertIn(
+            f"patches/6.1/{self.project.MODELS} has changed:\n", process.stderr
+        )
+        self.assertRegex(process.stderr, r"1: +[0-9a-f]+ ! 1: +[0-9a-f]+ Refs #29898 ")
+        self.assertRegex(process.stderr, r"(?m)^ +\+ *\+twenty$")
+        # What both of them change.
+        self.assertNotRegex(process.stderr, r"(?m)^ +[+-] *\+two$")
+        # Without the checkouts there is nothing to compare but the files.
+        shutil.rmtree(self.release)
+        shutil.rmtree(self.old)
+        process = self.project.script("--check")
+        self.assertIn("    ++twenty\n", process.stderr)
+
+    def test_export_refuses_to_keep_old_patches(self):
+        """What the series has changed since wouldn't be in the override."""
+        self.assertSucceeds(self.project.script())
+        self.solve()
+        self.fill_in()
+        before = {path.name: path.read_text() for path in self.overlay.iterdir()}
+        self.project.commit("Changed more.", "django/state.py", "state 9\n", "more\n")
+        self.assertSucceeds(self.project.script("--export"))
+        self.project.fill_in()
+        process = self.script("--export")
+        self.assertError(
+            process,
+            "lacks changes made since in patches/6.1/changed-more.patch: run "
+            "./django_checkout.sh --django 5.2 first",
+            status=3,
+        )
+        after = {path.name: path.read_text() for path in self.overlay.iterdir()}
+        self.assertEqual(after, before)
+        self.assertSucceeds(self.script())
+        self.assertSucceeds(self.script("--export"))
+        self.assertSucceeds(self.script("--check"))
+        after = {path.name: path.read_text() for path in self.overlay.iterdir()}
+        self.assertEqual(after, before)
+
+    def test_export_refuses_what_stands_for_old_patches(self):
+        self.solve()
+        self.fill_in()
+        self.change_series()
+        process = self.script("--export")
+        self.assertError(
+            process,
+            f"lacks changes made since in patches/6.1/{self.project.MODELS}:"
+            " run ./django_checkout.sh --django 5.2 first",
+            status=3,
+        )
+        self.assertSucceeds(self.script("--export", "--force"))
 
     def test_omitted_patch(self):
         self.series.write_text(
