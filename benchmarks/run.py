@@ -34,12 +34,13 @@ COLUMNS = {
 NOT_REPLAYED = {"floor", "sqlmigrate", "test_database"}
 
 
-def scenarios(info, prepared):
+def scenarios(info, prepared, app=None):
     """
     Return {name: (function that returns the state to start from, command)}.
 
     ``info`` is what ``Project.get_info()`` returns, ``prepared`` a function
     that is given a state and commands and makes databases in that state.
+    ``app`` is the one that is taken to zero.
     """
     migrations = info["migrations"]
     previous = {key: migration["previous"] for key, migration in migrations.items()}
@@ -50,7 +51,7 @@ def scenarios(info, prepared):
     }
     leaf = next(key for key in info["leaves"] if key in sizes)
     leaf_label, leaf_name = leaf.split(".", 1)
-    biggest = max(sizes, key=sizes.get).split(".")[0]
+    app = app or max(sizes, key=sizes.get).split(".")[0]
 
     def full():
         return prepared("full", ["migrate"])
@@ -66,7 +67,7 @@ def scenarios(info, prepared):
     return {
         "floor": (None, ("floor",)),
         "forward": (None, ("migrate",)),
-        "zero": (full, ("migrate", biggest, "zero")),
+        "zero": (full, ("migrate", app, "zero")),
         "leaf_forward": (without_leaf, ("migrate", leaf_label, leaf_name)),
         "leaf_backward": (full, ("migrate", leaf_label, previous[leaf])),
         "unapply_23": (full, unapply(23)),
@@ -184,7 +185,7 @@ def plot(report):
 
 
 def run(project, trees, options):
-    """Measure all scenarios with all trees, and print and write medians."""
+    """Measure all scenarios with all trees. Print, write and return them."""
     names = options.names or [tree.name for tree in trees]
     prepare_with = trees[-1]
     if options.prepare_with:
@@ -200,7 +201,7 @@ def run(project, trees, options):
             marker.touch()
         return state
 
-    known = scenarios(project.get_info(prepare_with), prepared)
+    known = scenarios(project.get_info(prepare_with), prepared, options.app)
     wanted = dict.fromkeys(["floor", *(options.scenarios or known)])
     report = {
         "command": sys.argv[1:],
@@ -237,6 +238,7 @@ def run(project, trees, options):
             options.json.write_text(json.dumps(report, indent=1) + "\n")
         if options.plot:
             options.plot.write_text(plot(report))
+    return report
 
 
 def main():
@@ -251,6 +253,7 @@ def main():
     parser.add_argument("--names", nargs="+", help="of the trees, in the table")
     parser.add_argument("--prepare-with", metavar="TREE", help="default: the last one")
     parser.add_argument("--scenarios", nargs="+", metavar="SCENARIO")
+    parser.add_argument("--app", help="to take to zero, default: the biggest one")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-replay", action="store_true")
     parser.add_argument("--json", type=Path)

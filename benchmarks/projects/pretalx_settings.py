@@ -1,8 +1,13 @@
-"""The conference planner pretalx, as its own tests install it."""
+"""The system for calls for papers pretalx, with its own settings."""
 
-from common_settings import DATABASES as _DATABASES
-from pretalx.common.settings.test_settings import *  # NOQA: F401,F403
+import os
+import tempfile
 
-DATABASES = _DATABASES
-# They are disabled in the tests.
-MIGRATION_MODULES = {}
+# It makes folders for its files when the settings are read.
+os.environ.setdefault(
+    "PRETALX_DATA_DIR", os.path.join(tempfile.gettempdir(), "pretalx")
+)
+
+from pretalx.settings import *  # NOQA: E402,F401,F403
+
+from common_settings import DATABASES  # NOQA: E402,F401 isort:skip

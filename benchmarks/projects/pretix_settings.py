@@ -4,7 +4,7 @@ from common_settings import DATABASES as _DATABASES
 from pretix.testutils.settings import *  # NOQA: F401,F403
 
 DATABASES = _DATABASES
-if DATABASES["default"]["ENGINE"].endswith("postgresql"):
-    INSTALLED_APPS = [*INSTALLED_APPS, "django.contrib.postgres"]  # NOQA: F405
+# The checks of Django 6.1 ask for it on all databases.
+INSTALLED_APPS = [*INSTALLED_APPS, "django.contrib.postgres"]  # NOQA: F405
 # They are disabled in the tests.
 MIGRATION_MODULES = {}
