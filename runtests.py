@@ -13,6 +13,7 @@ labels, too.
     ./runtests.py --db all
     ./runtests.py migrations schema
     ./runtests.py migrations.test_state --db postgresql -k rename --failfast
+    ./runtests.py --topic backwards migrations
 
 This makes the checkout and a virtual environment in build/ if they're missing.
 """
@@ -159,6 +160,11 @@ def parse_args(args=None):
         help="test this checkout as it is, with labels",
     )
     parser.add_argument(
+        "--topic",
+        help="run upstream's tests with only this topic of the series and those "
+        "that it needs",
+    )
+    parser.add_argument(
         "--no-venv",
         action="store_true",
         help="use the Python that runs this as it is, as tox does",
@@ -167,11 +173,17 @@ def parse_args(args=None):
     django_options = parse_django_args(args)
     if options.db and django_options.settings:
         parser.error("--db and --settings exclude each other")
+    if options.topic and options.only:
+        parser.error("--topic and --only exclude each other")
+    if options.topic:
+        options.only = ["upstream"]
     options.settings = django_options.settings
     options.has_label = has_label(django_options)
     if options.checkout:
         if not options.has_label:
             parser.error("--checkout needs a test label")
+        if options.topic:
+            parser.error("--checkout and --topic exclude each other")
         if not (options.checkout / "tests" / "runtests.py").is_file():
             parser.error(f"--checkout {options.checkout}: no checkout of Django")
     return options, args
@@ -265,10 +277,17 @@ def install(name):
     stamp.write_bytes(requirements.read_bytes())
 
 
-def make_checkout():
+def make_checkout(topic):
     """Bring the checkout up to date, unless there is work in it."""
+    global CHECKOUT
+    arguments = []
+    if topic:
+        # The same as in patches/topics.py.
+        slug = re.sub(r"\W+", "-", topic.lower())
+        CHECKOUT = CHECKOUT.with_name(f"{CHECKOUT.name}-{slug}")
+        arguments = ["--topic", topic]
     process = subprocess.Popen(
-        [ROOT / "django_checkout.sh"],
+        [ROOT / "django_checkout.sh", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
@@ -569,7 +588,7 @@ def main():
     if options.checkout:
         CHECKOUT = options.checkout.resolve()
     else:
-        make_checkout()
+        make_checkout(options.topic)
     databases, left_out = choose_databases(options)
     if options.has_label:
         return run_labels(args, databases)

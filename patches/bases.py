@@ -73,12 +73,12 @@ class Base:
             return shlex.quote(self.origin)
         return self.name
 
-    def check_origin(self):
+    def check_origin(self, path):
         """Directories of the same name have checkouts of the same name."""
-        url = try_git("config", "remote.origin.url", cwd=self.checkout).stdout
+        url = try_git("config", "remote.origin.url", cwd=path).stdout
         if os.fsdecode(url).strip() != (self.origin or ""):
-            path = self.checkout.relative_to(ROOT)
-            raise Failure(f"{path} is a clone of something else: move or delete it")
+            name = path.relative_to(ROOT)
+            raise Failure(f"{name} is a clone of something else: move or delete it")
 
     def make(self, path):
         """

@@ -4,6 +4,7 @@ import hashlib
 
 import docs
 import series
+import topics
 from bases import PATCHES, RELEASE, Base, get_sha256, read_sums
 from commands import (
     ROOT,
@@ -30,9 +31,14 @@ EXPORTING = "exporting"
 
 
 class Checkout:
-    def __init__(self, base):
+    def __init__(self, base, topic=None):
         self.base = base
+        # Only this topic of the series is applied, with those that it needs.
+        self.topic = topic and topics.find_topic(PATCHES, topic)
         self.path = base.checkout
+        if topic:
+            name = f"{self.path.name}-{topics.get_slug(self.topic)}"
+            self.path = self.path.with_name(name)
         self.name = self.path.relative_to(ROOT)
         self.git_dir = self.path / ".git"
         # What the checkout was last in step with: a commit, and a hash of the
@@ -50,7 +56,10 @@ class Checkout:
     @property
     def series(self):
         """The series, or its overlay for the version that the checkout has."""
-        return choose_series(Series(PATCHES), self.path)
+        chosen = choose_series(Series(PATCHES), self.path)
+        if self.topic:
+            return topics.TopicSeries(self.topic, chosen, PATCHES)
+        return chosen
 
     def git(self, *args):
         return git(*args, cwd=self.path)
@@ -76,7 +85,7 @@ class Checkout:
         write_atomically(self.sums_file, "".join(lines).encode())
 
     def get_sums(self):
-        """Return the hashes of the patches, and of those that stand for them."""
+        """Return the hashes of the patches and of their overrides."""
         paths = {*Series(PATCHES).get_paths(), *self.series.get_paths()}
         return {str(path.relative_to(ROOT)): get_sha256(path) for path in sorted(paths)}
 
@@ -99,7 +108,7 @@ class Checkout:
         """Make the checkout, or apply the patches that were changed."""
         if not self.path.exists():
             self.make()
-        self.base.check_origin()
+        self.base.check_origin(self.path)
         if force:
             self.discard_work()
         else:
@@ -133,7 +142,12 @@ class Checkout:
         A three-way merge starts from the files that the patches were made for.
         """
         original = Checkout(Base(RELEASE))
-        original.update()
+        try:
+            original.update()
+        except WorkWouldBeLost:
+            if not self.topic:
+                raise
+            # It has the files of the patches that it was made of.
         branches = f"+{BRANCH}:django-{RELEASE}"
         self.git("fetch", "--quiet", "--no-tags", original.path, branches)
 
@@ -142,12 +156,14 @@ class Checkout:
         Apply the series in a copy, and take the commits over when all of them
         are there. A run that ends before that leaves the checkout as it was.
         """
-        if self.base.name != RELEASE:
+        if self.base.name != RELEASE or self.topic:
             self.fetch_original_files()
         copy = SCRATCH / "checkout"
         paths = self.series.get_paths()
         patches, sums = get_hash(paths), self.get_sums()
         conflict = apply_series(self.copy_upstream(copy), paths)
+        if conflict and self.topic:
+            raise Failure(f"{conflict}: the topic {self.topic} needs more than it says")
         if conflict:
             self.stop_in_conflict(conflict, sums)
         self.git("fetch", "--quiet", "--no-tags", copy, BRANCH)
@@ -250,9 +266,10 @@ class Checkout:
         if self.git("rev-parse", BRANCH) != known or self.git(
             *["rev-list", "HEAD", "--not", "--branches"]
         ):
+            advice = "cherry-pick them elsewhere" if self.topic else "--export them"
             self.refuse(
-                "has commits that are in no patch file: --export them, or --force to "
-                "discard them"
+                f"has commits that are in no patch file: {advice}, or --force to "
+                f"discard them"
             )
 
     def discard_work(self):
@@ -281,8 +298,8 @@ class Checkout:
             self.refuse(f"is not on the branch {BRANCH}: check it out first")
         commit, patches = self.read_state()
         own = self.series
-        # An overlay's patches change along with those that it stands for, whose
-        # old versions would become overrides.
+        # An overlay's patches change along with those that it stands for. The
+        # old versions of others would become overrides.
         if isinstance(own, Overlay):
             newer = self.get_newer_patches()
             if newer and not force:
@@ -316,6 +333,8 @@ class Checkout:
 
     def check(self, force=False):
         errors = series.check(PATCHES)
+        name = PATCHES.relative_to(ROOT)
+        errors += [f"{name}/{error}" for error in topics.check(PATCHES)]
         for overlay in find_overlays(Series(PATCHES)):
             errors += overlay.check()
             for name in overlay.get_outdated():

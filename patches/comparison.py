@@ -34,7 +34,7 @@ def describe_change(overlay, name):
 
 
 def find_version(path, digest):
-    """Return the content that had this hash, if the project's history has it."""
+    """Return the content with this hash in the project's history, or None."""
     log = try_git("log", "--format=%H", "--", path, cwd=ROOT)
     for commit in decode(log.stdout).split() if not log.returncode else ():
         version = try_git("show", f"{commit}:./{path.relative_to(ROOT)}", cwd=ROOT)

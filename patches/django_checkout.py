@@ -56,6 +56,12 @@ def parse_args(args=None):
         "of a release, or the path of a clone, which is only read",
     )
     parser.add_argument(
+        "--topic",
+        metavar="TOPIC",
+        help="apply only the patches of a topic and of those that it needs, in a "
+        "checkout of their own",
+    )
+    parser.add_argument(
         "--force",
         action="store_true",
         help="discard work that is in no patch file; with --export, overwrite patch "
@@ -83,11 +89,17 @@ def parse_args(args=None):
     if options.python and acts:
         parser.error("--python can't be combined with actions")
     if options.rebase and (
-        acts or options.python or options.force or options.django != RELEASE
+        acts
+        or options.python
+        or options.force
+        or options.topic
+        or options.django != RELEASE
     ):
         parser.error("--rebase can only be combined with --sha256")
     if options.sha256 and options.rebase in (None, "latest"):
         parser.error("--sha256 belongs to --rebase VERSION")
+    if options.topic and acts:
+        parser.error("--topic can't be combined with actions")
     return options
 
 
@@ -136,7 +148,7 @@ def main():
         return
     base = Base.from_option(options.django)
     with only_run():
-        act(options, Checkout(base))
+        act(options, Checkout(base, options.topic))
 
 
 def run_main():

@@ -108,7 +108,7 @@ class Overlay:
         return [f"{self.name}/{error}" for error in errors]
 
     def get_outdated(self):
-        """Return the names of patches that stand for what has changed since."""
+        """Return the names of overrides of patches that changed since."""
         names = {path.name for path in self.series.get_paths()}
         return [
             name

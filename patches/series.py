@@ -3,8 +3,9 @@ Read, check and write a patch series.
 
 A directory holds one file per patch, in the format of git format-patch, and a
 file named "series" with one stanza per patch. The order of the stanzas is the
-order of the patches. The metadata live there and not in the commit messages,
-so that writing the commits out again loses nothing.
+order of the patches. Above them may be stanzas of topics, see topics.py. The
+metadata live there and not in the commit messages, so that writing the commits
+out again loses nothing.
 """
 
 import email
@@ -39,8 +40,8 @@ FORMAT_PATCH = (
 
 def read_series(directory):
     """
-    Return the header comment and a dict that maps the name of each patch to
-    the text of its stanza, as written.
+    Return the header, which has comments and the stanzas of topics, and a dict
+    that maps the name of each patch to the text of its stanza, as written.
     """
     header, stanzas = "", {}
     path = directory / "series"
@@ -51,7 +52,11 @@ def read_series(directory):
                 raise Failure(f"{path}: comments go to the top or into a stanza")
             header += block + "\n\n"
             continue
-        name = fields(block).get("Patch")
+        values = fields(block)
+        name = values.get("Patch")
+        if next(iter(values)) == "Topic" and not name and not stanzas:
+            header += block + "\n\n"
+            continue
         if not name:
             raise Failure(f"{path}: no Patch field in the stanza: {block!r}")
         if name in stanzas:

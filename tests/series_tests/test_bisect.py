@@ -1,12 +1,12 @@
-import os
 import re
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
-from checkout_tests.utils import CHECKOUT, ROOT, run_command
+from checkout_tests.utils import CHECKOUT, ROOT
 from django.test import SimpleTestCase
+
+from .utils import run_isolated, run_upstream_tests
 
 PATCHES = ROOT / "patches" / "6.1"
 
@@ -21,29 +21,23 @@ class BisectTests(SimpleTestCase):
         cls.addClassCleanup(shutil.rmtree, cls.checkout)
         series = (PATCHES / "series").read_text()
         names = re.findall(r"^Patch: (\S+)", series, re.M)
-        cls.run_command(["git", "clone", "--quiet", "--shared", CHECKOUT, "."])
-        cls.run_command(["git", "checkout", "--quiet", "upstream"])
+        cls.run_command("git", "clone", "--quiet", "--shared", CHECKOUT, ".")
+        cls.run_command("git", "checkout", "--quiet", "upstream")
         identity = ["-c", "user.name=Tests", "-c", "user.email=tests@localhost"]
         # Not --3way: the patches are for this very Django.
         cls.run_command(
-            ["git", *identity, "am", "--quiet", *(PATCHES / name for name in names)]
+            *["git", *identity, "am", "--quiet", *(PATCHES / name for name in names)]
         )
-        log = cls.run_command(["git", "log", "--reverse", "--format=%H", "upstream.."])
+        log = cls.run_command("git", "log", "--reverse", "--format=%H", "upstream..")
         cls.commits = dict(zip(names, log.split(), strict=True))
 
     @classmethod
-    def run_command(cls, args, **env):
-        # The tests are neither those that run this nor part of the coverage.
-        ignored = ("COVERAGE_", "DJANGO_", "PYTHONPATH", "RUNTESTS_")
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(ignored)}
-        return run_command(*args, cwd=cls.checkout, env={**inherited, **env})
+    def run_command(cls, *args):
+        return run_isolated(*args, cwd=cls.checkout)
 
     def test_each_patch(self):
         for name, commit in self.commits.items():
             with self.subTest(patch=name):
-                self.run_command(["git", "checkout", "--quiet", commit])
-                output = self.run_command(
-                    [sys.executable, "tests/runtests.py", "migrations", "schema"],
-                    PYTHONPATH=str(self.checkout),
-                )
+                self.run_command("git", "checkout", "--quiet", commit)
+                output = run_upstream_tests(self.checkout, "migrations", "schema")
                 self.assertRegex(output, r"\nRan \d{3,} tests in ")
