@@ -141,15 +141,20 @@ class Checkout:
         """
         A three-way merge starts from the files that the patches were made for.
         """
-        original = Checkout(Base(RELEASE))
-        try:
-            original.update()
-        except WorkWouldBeLost:
-            if not self.topic:
-                raise
-            # It has the files of the patches that it was made of.
-        branches = f"+{BRANCH}:django-{RELEASE}"
-        self.git("fetch", "--quiet", "--no-tags", original.path, branches)
+        branches = {f"django-{RELEASE}": Base(RELEASE)}
+        if self.topic and self.base.name != RELEASE:
+            # What stands for patches was made there.
+            branches["series"] = self.base
+        for branch, base in branches.items():
+            original = Checkout(base)
+            try:
+                original.update()
+            except WorkWouldBeLost:
+                if not self.topic:
+                    raise
+                # It has the files of the patches that it was made of.
+            refspec = f"+{BRANCH}:{branch}"
+            self.git("fetch", "--quiet", "--no-tags", original.path, refspec)
 
     def import_series(self):
         """

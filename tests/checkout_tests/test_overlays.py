@@ -166,6 +166,16 @@ class OverlayTests(ProjectTestCase):
         )
         self.assertSucceeds(self.script("--export", "--force"))
 
+    def test_topic(self):
+        """All patches are of one topic here, so that nothing is left out."""
+        self.solve()
+        self.fill_in()
+        process = self.script("--topic", "good-reasons-")
+        self.assertSucceeds(process)
+        self.project.checkout = self.old.with_name("django-5.2-good-reasons-")
+        self.assertEqual(process.stdout, f"{self.project.checkout}\n")
+        self.assertEqual(self.project.git("rev-list", "--count", "upstream.."), "3")
+
     def test_omitted_patch(self):
         self.series.write_text(
             f"{self.series.read_text()}\nOmit: {self.project.MODELS}\nWhy: So.\n"
