@@ -14,6 +14,7 @@ labels, too.
     ./runtests.py migrations schema
     ./runtests.py migrations.test_state --db postgresql -k rename --failfast
     ./runtests.py --topic backwards migrations
+    ./runtests.py --django 5.2.19 migrations schema
 
 This makes the checkout and a virtual environment in build/ if they're missing.
 """
@@ -148,6 +149,12 @@ def parse_args(args=None):
         help="the database to test on; all insists on each of them",
     )
     parser.add_argument(
+        "--django",
+        metavar="DJANGO",
+        help="run the labels on another Django, as ./django_checkout.sh has it: main, "
+        "a version, or the path of a clone",
+    )
+    parser.add_argument(
         "--only",
         choices=STEPS,
         action="append",
@@ -186,6 +193,10 @@ def parse_args(args=None):
             parser.error("--checkout and --topic exclude each other")
         if not (options.checkout / "tests" / "runtests.py").is_file():
             parser.error(f"--checkout {options.checkout}: no checkout of Django")
+    if options.django and not options.has_label:
+        parser.error("--django needs the labels of tests")
+    if options.django and (options.checkout or options.topic):
+        parser.error("--django excludes --checkout and --topic")
     return options, args
 
 
@@ -277,11 +288,19 @@ def install(name):
     stamp.write_bytes(requirements.read_bytes())
 
 
-def make_checkout(topic):
+def get_checkout(django):
+    """Return where ./django_checkout.sh has the checkout of another Django."""
+    return BUILD / f"django-{Path(django).resolve().name.removesuffix('.git')}"
+
+
+def make_checkout(django=None, topic=None):
     """Bring the checkout up to date, unless there is work in it."""
     global CHECKOUT
     arguments = []
-    if topic:
+    if django:
+        CHECKOUT = get_checkout(django)
+        arguments = ["--django", django]
+    elif topic:
         # The same as in patches/topics.py.
         slug = re.sub(r"\W+", "-", topic.lower())
         CHECKOUT = CHECKOUT.with_name(f"{CHECKOUT.name}-{slug}")
@@ -588,7 +607,7 @@ def main():
     if options.checkout:
         CHECKOUT = options.checkout.resolve()
     else:
-        make_checkout(options.topic)
+        make_checkout(options.django, options.topic)
     databases, left_out = choose_databases(options)
     if options.has_label:
         return run_labels(args, databases)

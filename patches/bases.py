@@ -131,7 +131,9 @@ class Base:
             download(self.name, self.sdist)
         name = f"build/{self.sdist.name}"
         digest = get_sha256(self.sdist)
-        sums = read_sums(PATCHES / "SHA256SUMS")
+        sums = {}
+        for path in PATCHES.parent.glob("*/SHA256SUMS"):
+            sums |= read_sums(path)
         pin = self.digest or sums.get(self.sdist.name)
         if pin is None:
             say(f"note: patches/6.1/SHA256SUMS has no line for {name}: {digest}")
@@ -176,7 +178,8 @@ def add_release_notes_stub(path):
     shutil.copyfile(PATCHES / "6.2.txt", releases / "6.2.txt")
     index = releases / "index.txt"
     text = index.read_text(encoding="utf-8")
-    text = re.sub(r"^6\.1 release$", TOCTREE + r"\g<0>", text, flags=re.M)
+    # Before those of the newest release.
+    text = re.sub(r"^\d+\.\d+ release$", TOCTREE + r"\g<0>", text, count=1, flags=re.M)
     index.write_text(text, encoding="utf-8")
     git("add", "--all", cwd=path)
 

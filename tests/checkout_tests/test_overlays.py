@@ -16,6 +16,7 @@ class OverlayTests(ProjectTestCase):
         files = {
             "django/__init__.py": 'VERSION = (5, 2, 0, "final", 0)\n',
             "django/models.py": FILES["django/models.py"].replace("line 1\n", "one\n"),
+            "docs/releases/index.txt": "5.2 release\n-----------\n\n5.1 release\n",
         }
         make_sdist(self.old.with_name("django-5.2.tar.gz"), {**FILES, **files})
         self.overlay.mkdir()
@@ -187,6 +188,21 @@ class OverlayTests(ProjectTestCase):
         self.assertIn(
             f"Omit: {self.project.MODELS}\nWhy: So.\n", self.series.read_text()
         )
+
+    def test_pinned_sdist(self):
+        name = "django-5.2.tar.gz"
+        (self.overlay / "SHA256SUMS").write_text(f"{'0' * 64}  {name}\n")
+        self.assertError(self.script(), f"instead of {'0' * 64}: delete it")
+        self.assertFalse(self.old.exists())
+
+    def test_release_notes_are_in_the_index(self):
+        self.series.write_text(
+            f"{self.series.read_text()}\nOmit: {self.project.MODELS}\nWhy: So.\n"
+        )
+        self.assertSucceeds(self.script())
+        index = (self.old / "docs" / "releases" / "index.txt").read_text()
+        self.assertIn("   6.2\n\n5.2 release\n", index)
+        self.assertEqual(index.count("   6.2\n"), 1)
 
     def test_errors(self):
         text = self.series.read_text()

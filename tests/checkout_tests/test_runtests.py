@@ -44,6 +44,18 @@ class OptionTests(SimpleTestCase):
                 options, _ = runner.parse_args(args.split())
                 self.assertIs(options.has_label, True)
 
+    def test_django(self):
+        options, args = runner.parse_args(["--django", "5.2.19", "migrations"])
+        self.assertEqual((options.django, args), ("5.2.19", ["migrations"]))
+        for django in ("5.2.19", "/srv/5.2.19.git", "../5.2.19"):
+            with self.subTest(django=django):
+                self.assertEqual(runner.get_checkout(django).name, "django-5.2.19")
+
+    def test_django_without_label(self):
+        process = run_tests("--django", "5.2.19", "--only", "lint")
+        self.assertEqual(process.returncode, 2)
+        self.assertIn("error: --django needs the labels of tests", process.stderr)
+
     def test_has_no_label(self):
         for args in (
             "",
