@@ -1,7 +1,7 @@
 import shutil
 import sys
 
-from .utils import FILES, ProjectTestCase
+from .utils import FILES, RELEASE, ProjectTestCase
 
 NEEDS = """\
 # A comment.
@@ -37,7 +37,7 @@ class TopicTests(ProjectTestCase):
     def make(self, topic, slug):
         process = self.project.script("--topic", topic)
         self.assertSucceeds(process)
-        path = self.project.path / "build" / f"django-6.1.3-{slug}"
+        path = self.project.path / "build" / f"django-{RELEASE}-{slug}"
         self.assertEqual(process.stdout, f"{path}\n")
         log = self.project.git("-C", str(path), "log", "--format=%s", "upstream..")
         return log.splitlines()
@@ -62,7 +62,7 @@ class TopicTests(ProjectTestCase):
     def test_three_way_merge(self):
         """The files that a patch was made for are known."""
         models = FILES["django/models.py"].replace("line 9\n", "more\n")
-        path = self.project.path / "build" / "django-6.1.3-third" / "django"
+        path = self.project.path / "build" / f"django-{RELEASE}-third" / "django"
         self.replace("Needs: second thing", "Needs: none")
         process = self.project.script("--check")
         self.assertError(process, "Topic third: Needs none, which has no patch")
@@ -96,7 +96,7 @@ class TopicTests(ProjectTestCase):
         """Work in the checkout of a topic, or in that of the series."""
         self.make("alone", "alone")
         series = self.project.checkout
-        self.project.checkout = series.with_name("django-6.1.3-alone")
+        self.project.checkout = series.with_name(f"{series.name}-alone")
         self.project.commit("Added precious.", old="line 3\n", new="precious\n")
         process = self.project.script("--topic", "alone")
         self.assertError(process, "has commits that are in no patch file", status=3)
@@ -167,7 +167,7 @@ class TopicTests(ProjectTestCase):
         self.project.fill_in()
         process = self.run_tests("--topic", "Good reasons.", "version", "-k", "x")
         self.assertSucceeds(process)
-        path = self.project.path / "build" / "django-6.1.3-good-reasons-" / "tests"
+        path = self.project.path / "build" / f"django-{RELEASE}-good-reasons-" / "tests"
         self.assertEqual(process.stdout, f"{path} --noinput version -k x\n")
 
     def test_runtests_errors(self):
