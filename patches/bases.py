@@ -148,23 +148,32 @@ class Base:
 def download(version, path):
     say(f"Downloading Django {version}.")
     target = SCRATCH / "download"
-    process = run(
-        *[sys.executable, "-m", "pip", "download", "--no-deps", "--retries", "1"],
+    run_pip(
         # pip builds its metadata, with what it downloads for that.
-        *["--no-binary", ":all:", "--dest", target, f"Django=={version}"],
-        log="pip.log",
+        *["download", "--dest", target, f"Django=={version}"],
+        system_error="could not download Django",
+        error=f"pip could not download Django {version}",
+        advice=f"put the source distribution at build/{path.name}",
+        version=version,
     )
-    if process.returncode:
-        if re.search(rb"from versions: \d", process.stdout):
-            raise Failure(f"there is no release {version} of Django")
-        if is_system_error(process):
-            raise Failure(f"could not download Django: {get_reason(process)}")
-        raise Failure(
-            f"pip could not download Django {version}, see build/pip.log: without a "
-            f"network, put the source distribution at build/{path.name}"
-        )
     (sdist,) = target.glob("*.tar.gz")
     sdist.rename(path)
+
+
+def run_pip(*args, system_error, error, advice, version):
+    """Run a command of pip for a source distribution, or raise Failure."""
+    process = run(
+        *[sys.executable, "-m", "pip", *args],
+        *["--no-deps", "--no-binary", ":all:", "--retries", "1"],
+        log="pip.log",
+    )
+    if not process.returncode:
+        return
+    if re.search(rb"from versions: \d", process.stdout):
+        raise Failure(f"there is no release {version} of Django")
+    if is_system_error(process):
+        raise Failure(f"{system_error}: {get_reason(process)}")
+    raise Failure(f"{error}, see build/pip.log: without a network, {advice}")
 
 
 def add_release_notes_stub(path):

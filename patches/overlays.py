@@ -113,14 +113,15 @@ class Overlay:
         return [
             name
             for name in self._list("Override")
-            if name in names and self.get_known_hash(name) != self._hash(name)
+            if name in names and self.get_known_hash(name) != self.get_hash(name)
         ]
 
     def get_known_hash(self, name):
         """Return the hash of the patch that the overlay's one was made for."""
         return self.stanzas["Override", name].get("Of")
 
-    def _hash(self, name):
+    def get_hash(self, name):
+        """Return the hash of the series' patch of this name."""
         content = (self.series.directory / name).read_bytes()
         return hashlib.sha256(content).hexdigest()
 
@@ -143,7 +144,7 @@ class Overlay:
                 stanzas.append(("Before", name, {}))
                 files[name] = patch
             elif not self._is_given(copy, name, commit):
-                stanzas.append(("Override", name, {"Of": self._hash(name)}))
+                stanzas.append(("Override", name, {"Of": self.get_hash(name)}))
                 files[name] = patch
         stanzas += [("Omit", name, {}) for name in names if name not in patches]
         text = [*self.header, *(self._write_stanza(*stanza) for stanza in stanzas)]

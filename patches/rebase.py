@@ -11,7 +11,7 @@ import sys
 
 import docs
 import series
-from bases import PATCHES, RELEASE, Base
+from bases import PATCHES, RELEASE, Base, run_pip
 from checkout import BRANCH, Checkout, apply_series, get_hash
 from commands import (
     ROOT,
@@ -38,17 +38,24 @@ DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/install.md")
 class RebasedCheckout(Checkout):
     """The checkout that the files to be written make."""
 
-    def __init__(self, base, path, paths):
+    # Those of the project are still for the old release.
+    series = None
+
+    def __init__(self, base, path, series):
         super().__init__(base)
         self.path = path
-        self.paths = paths
+        self.series = series
 
-    @property
-    def series(self):
-        return self
+
+class RebasedSeries(Series):
+    """The patches of the files to be written."""
+
+    def __init__(self, files):
+        super().__init__(PATCHES)
+        self.files = files
 
     def get_paths(self):
-        return self.paths
+        return [self.directory / name for name in self.files if name != "series"]
 
 
 def rebase(version, digest=None):
@@ -102,21 +109,13 @@ def ask_index(version):
         requirement = f"Django=={version}"
     SCRATCH.mkdir(exist_ok=True)
     path = SCRATCH / "report.json"
-    process = run(
-        *[sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed"],
-        *["--no-deps", "--no-binary", ":all:", "--retries", "1"],
-        *["--report", path, requirement],
-        log="pip.log",
+    run_pip(
+        *["install", "--dry-run", "--ignore-installed", "--report", path, requirement],
+        system_error="could not ask for Django",
+        error=f"pip found no hash of Django {version}",
+        advice="give --sha256 and put the source distribution into build/",
+        version=version,
     )
-    if process.returncode:
-        if re.search(rb"from versions: \d", process.stdout):
-            raise Failure(f"there is no release {version} of Django")
-        if is_system_error(process):
-            raise Failure(f"could not ask for Django: {get_reason(process)}")
-        raise Failure(
-            f"pip found no hash of Django {version}, see build/pip.log: without a "
-            f"network, give --sha256 and put the source distribution into build/"
-        )
     (item,) = json.loads(path.read_text())["install"]
     return (
         item["metadata"]["version"],
@@ -168,8 +167,8 @@ def apply_again(new, files):
     if conflict:
         raise Failure(conflict)
     # The hashes of blobs in them are those of what they make.
-    files |= series.render(PATCHES, copy)
-    return RebasedCheckout(new.base, copy, [PATCHES / name for name in names])
+    files.update(series.render(PATCHES, copy))
+    return RebasedCheckout(new.base, copy, RebasedSeries(files))
 
 
 def run_tests(new, version):
@@ -291,7 +290,7 @@ def update_overlay(overlay, old_patches, files):
             continue
         if name in files and name in old_patches:
             if series.patch_id(old_patches[name]) == series.patch_id(files[name]):
-                text = text.replace(values["Of"], overlay._hash(name))
+                text = text.replace(values["Of"], overlay.get_hash(name))
                 continue
         say(f"note: {overlay.name}/{name} stands for a patch that has changed")
     write_atomically(path, text.encode())
