@@ -75,11 +75,17 @@ def measure(name, options):
             project,
             trees,
             argparse.Namespace(
-                **{"project": folder, "settings": settings, "app": app},
-                **{"backend": options.backend, "rounds": options.rounds},
-                **{"names": ["unpatched", "patched"], "prepare_with": None},
-                **{"scenarios": list(SCENARIOS), "no_replay": True},
-                **{"json": None, "plot": None},
+                project=folder,
+                settings=settings,
+                app=app,
+                backend=options.backend,
+                rounds=options.rounds,
+                names=["unpatched", "patched"],
+                scenarios=list(SCENARIOS),
+                prepare_with=None,
+                no_replay=True,
+                json=None,
+                plot=None,
             ),
         )
         info = {tree: project.get_info(tree) for tree in trees}
@@ -103,7 +109,7 @@ def measure(name, options):
         "models": first["models"],
         "version": find_version(name, python),
         "django": [info[tree]["django"] for tree in trees],
-        "python": platform_of(python),
+        "python": find_python_version(python),
         "date": datetime.date.today().isoformat(),
         "scenarios": scenarios,
     }
@@ -114,13 +120,19 @@ def find_version(name, python):
     if name == "generated":
         return ""
     package = {"oscar": "django-oscar"}.get(name, name)
-    code = f"import importlib.metadata as m; print(m.version({package!r}))"
-    return subprocess.check_output([python, "-c", code], text=True).strip()
+    return evaluate(
+        python, f"__import__('importlib.metadata').metadata.version({package!r})"
+    )
 
 
-def platform_of(python):
-    code = "import platform; print(platform.python_version())"
-    return subprocess.check_output([python, "-c", code], text=True).strip()
+def find_python_version(python):
+    return evaluate(python, "__import__('platform').python_version()")
+
+
+def evaluate(python, expression):
+    """Return the value of an expression in another Python, as text."""
+    command = [python, "-c", f"print({expression})"]
+    return subprocess.check_output(command, text=True).strip()
 
 
 # Showing.
@@ -185,8 +197,9 @@ def write_into(path, text):
     """Put the text between the comments of a file."""
     before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
-    if begin and end:
-        path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+    if not (begin and end):
+        sys.exit(f"error: {path} lacks the comments between which the table goes")
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def in_order(report):

@@ -330,8 +330,9 @@ def get_mysql_definition(connection, cursor, table):
     head, *lines, options = cursor.fetchone()[1].splitlines()
     lines = [line.strip().rstrip(",") for line in lines]
     columns = [line for line in lines if line.startswith("`")]
+    others = [line for line in lines if not line.startswith("`")]
     options = re.sub(r" AUTO_INCREMENT=\d+", "", options)
-    return [head, *columns, *sorted(set(lines) - set(columns)), options]
+    return [head, *columns, *sorted(others), options]
 
 
 def get_rows(connection):
