@@ -11,8 +11,8 @@ the table of --stat, what each step says, and the CPU time of a fresh database
 by the original migrations, by the squashed ones, by those that are left in the
 end, and without migrations. --elide and --until are passed on. --stock counts
 the operations that unpatched Django leaves in the same ranges. --database does
-all of that in the database of DATABASE, whose tables are removed, rather than
-in SQLite.
+all of that in the PostgreSQL database of the environment variable DATABASE,
+which has to be empty and is emptied after each step, rather than in SQLite.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import django
@@ -56,6 +57,28 @@ with connection.cursor() as cursor:
     cursor.execute("DROP SCHEMA public CASCADE")
     cursor.execute("CREATE SCHEMA public")
 """
+TABLES = """
+import django
+django.setup()
+from django.db import connection
+print(*connection.introspection.table_names())
+"""
+# Squashed migrations that were there before are given as pairs.
+RANGES = """
+import json
+import sys
+import django
+django.setup()
+from django.db.migrations.loader import MigrationLoader
+old = set(map(tuple, json.load(sys.stdin)))
+squashed = [
+    migration
+    for key, migration in MigrationLoader(None, replace_migrations=False)
+    .replacements.items()
+    if key not in old
+]
+print(json.dumps([(m.app_label, m.replaces, len(m.operations)) for m in squashed]))
+"""
 COUNT = """
 import json
 import sys
@@ -64,25 +87,26 @@ django.setup()
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.optimizer import MigrationOptimizer
 loader = MigrationLoader(None)
-counts = {}
-for app_label, keys in json.load(sys.stdin):
+counts = []
+for app_label, keys, _ in json.load(sys.stdin):
     operations = [
         operation
         for key in keys
         for operation in loader.disk_migrations[tuple(key)].operations
     ]
-    optimized = MigrationOptimizer().optimize(operations, app_label)
-    counts[app_label] = counts.get(app_label, 0) + len(optimized)
+    counts.append(len(MigrationOptimizer().optimize(operations, app_label)))
 print(json.dumps(counts))
 """
 
 
 class Walk:
-    def __init__(self, copies, directory, options):
+    def __init__(self, copies, directory, options, old_squashes):
         self.copies = copies
         self.env = copies.env
         self.directory = Path(directory)
         self.options = options
+        # The keys of squashed migrations that are there already.
+        self.old_squashes = old_squashes
         self.number = 0
 
     def use_file(self):
@@ -140,38 +164,19 @@ class Walk:
 
     def count_with_stock(self):
         """Print apps in which unpatched Django has fewer operations."""
-        ranges = json.loads(
-            self.python(
-                "import json, django; django.setup()\n"
-                "from django.db.migrations.loader import MigrationLoader\n"
-                "nodes = MigrationLoader(None, replace_migrations=False)\n"
-                "squashes = nodes.replacements.values()\n"
-                "print(json.dumps([(s.app_label, s.replaces) for s in squashes\n"
-                "                  if '_squashed_' in s.name and\n"
-                "                  (s.app_label, s.name) not in OLD]))".replace(
-                    "OLD", repr(self.old_squashes)
-                )
-            )
+        ranges = self.python(RANGES, json.dumps(sorted(self.old_squashes)))
+        # The first one is the patched Django.
+        _, *paths = self.env["PYTHONPATH"].split(os.pathsep)
+        stock_counts = self.python(
+            COUNT, ranges, PYTHONPATH=os.pathsep.join([self.options.stock, *paths])
         )
-        stock_path = os.pathsep.join(
-            [self.options.stock, *self.env["PYTHONPATH"].split(os.pathsep)[1:]]
-        )
-        stock = json.loads(
-            self.python(COUNT, json.dumps(ranges), PYTHONPATH=stock_path)
-        )
-        patched = json.loads(
-            self.python(
-                "import json, django; django.setup()\n"
-                "from django.db.migrations.loader import MigrationLoader\n"
-                "counts = {}\n"
-                "for m in MigrationLoader(None).replacements.values():\n"
-                "    if (m.app_label, m.name) not in OLD:\n"
-                "        counts[m.app_label] = (\n"
-                "            counts.get(m.app_label, 0) + len(m.operations))\n"
-                "print(json.dumps(counts))".replace("OLD", repr(self.old_squashes))
-            )
-        )
-        total, stock_total = sum(patched.values()), sum(stock.values())
+        patched, stock = Counter(), Counter()
+        for (app_label, _, count), stock_count in zip(
+            json.loads(ranges), json.loads(stock_counts)
+        ):
+            patched[app_label] += count
+            stock[app_label] += stock_count
+        total, stock_total = patched.total(), stock.total()
         print(
             f"operations in squashed migrations: {total}, unpatched {stock_total}, "
             f"{total / stock_total:.1%}"
@@ -226,17 +231,26 @@ def main():
     loader = MigrationLoader(None)
     with tempfile.TemporaryDirectory() as directory:
         copies = Copies(loader, directory)
-        walk = Walk(copies, directory, options)
-        walk.old_squashes = {
+        old_squashes = {
             key
             for key, migration in loader.disk_migrations.items()
             if migration.replaces
         }
+        walk = Walk(copies, directory, options, old_squashes)
+        if options.database and (tables := walk.python(TABLES).split()):
+            sys.exit(
+                f"error: the database of DATABASE has {len(tables)} tables, which "
+                f"would be removed: give an empty one"
+            )
         (Path(directory) / "squash_copies_none.py").write_text(
             "from squash_copies_settings import *  # NOQA\n"
             "MIGRATION_MODULES = dict.fromkeys(MIGRATION_MODULES)\n"
         )
-        walk.walk()
+        try:
+            walk.walk()
+        finally:
+            if options.database:
+                walk.python(CLEAR)
 
 
 if __name__ == "__main__":
