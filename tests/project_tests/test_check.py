@@ -277,6 +277,10 @@ class CheckTests(CheckTestCase):
         self.assertIs(file.opened.wait(10), True)
 
     def test_interruption(self):
+        # nohup has commands ignore it, and those that they start.
+        self.addCleanup(
+            signal.signal, signal.SIGHUP, signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        )
         write_project(self.folder)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             with self.subTest(signal=number):
