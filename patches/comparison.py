@@ -1,10 +1,8 @@
 """Show what has changed in a patch that an overlay has another one for."""
 
-import hashlib
-
 from commands import BUILD, ROOT, SCRATCH, Failure, decode, remove, write_log
 from git import git, git_bytes, try_git
-from series import parse_patch
+from series import hash_patch, parse_patch
 
 LOG = "range-diff.log"
 # What is shown of a change. All of it is in the log.
@@ -34,11 +32,11 @@ def describe_change(overlay, name):
 
 
 def find_version(path, digest):
-    """Return the content with this hash in the project's history, or None."""
+    """Return the patch with this hash in the project's history, or None."""
     log = try_git("log", "--format=%H", "--", path, cwd=ROOT)
     for commit in decode(log.stdout).split() if not log.returncode else ():
         version = try_git("show", f"{commit}:./{path.relative_to(ROOT)}", cwd=ROOT)
-        if hashlib.sha256(version.stdout).hexdigest() == digest:
+        if hash_patch(version.stdout) == digest:
             return version.stdout
 
 

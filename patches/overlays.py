@@ -7,13 +7,12 @@ base, the others what comes before the patches, stands for one of them, or is
 left out. Everything else is applied from patches/6.1, with a three-way merge.
 """
 
-import hashlib
 import re
 import textwrap
 
 from commands import ROOT, SCRATCH, Failure, remove, say
 from git import git, try_git
-from series import fields, format_patches, list_patches
+from series import fields, format_patches, hash_patch, list_patches
 
 # The field that a stanza begins with, and the others that it has.
 STANZAS = {
@@ -122,8 +121,7 @@ class Overlay:
 
     def get_hash(self, name):
         """Return the hash of the series' patch of this name."""
-        content = (self.series.directory / name).read_bytes()
-        return hashlib.sha256(content).hexdigest()
+        return hash_patch((self.series.directory / name).read_bytes())
 
     # The way back to patch files.
 

@@ -219,11 +219,10 @@ def compare(old, rebased):
 def write(version, digest, files, changes):
     """Write all files. The release comes last: it's what a run begins with."""
     contents = get_contents(version, digest, changes)
-    old_patches = {path.name: path.read_bytes() for path in PATCHES.glob("*.patch")}
-    overlays = list(find_overlays(Series(PATCHES)))
     series.write(PATCHES, files)
-    for overlay in overlays:
-        update_overlay(overlay, old_patches, files)
+    for overlay in find_overlays(Series(PATCHES)):
+        for name in overlay.get_outdated():
+            say(f"note: {overlay.name}/{name} stands for a patch that has changed")
     if docs.PATH.exists():
         write_atomically(docs.PATH, docs.render(PATCHES).encode())
     for path, text in contents.items():
@@ -276,24 +275,6 @@ def add_section(changelog, version, changes):
     if separator:
         return f"{head}\n{section}\n## {rest}"
     return f"{head}\n{section}"
-
-
-def update_overlay(overlay, old_patches, files):
-    """
-    An overlay's patch still stands for one in which nothing has changed but
-    line numbers and the hashes of blobs.
-    """
-    path = overlay.directory / "series"
-    text = path.read_text(encoding="utf-8")
-    for (kind, name), values in overlay.stanzas.items():
-        if kind != "Override" or old_patches.get(name) == files.get(name):
-            continue
-        if name in files and name in old_patches:
-            if series.patch_id(old_patches[name]) == series.patch_id(files[name]):
-                text = text.replace(values["Of"], overlay.get_hash(name))
-                continue
-        say(f"note: {overlay.name}/{name} stands for a patch that has changed")
-    write_atomically(path, text.encode())
 
 
 def list_mentions():

@@ -10,6 +10,7 @@ out again loses nothing.
 
 import email
 import email.policy
+import hashlib
 import re
 import textwrap
 
@@ -31,6 +32,10 @@ IRREGULAR_VERBS = set(
     "Redid Reran Rethrew Rewrote Sent Set Shrank Shut Sped Split Spread Stuck "
     "Swept Threw Told Took Undid Withdrew Wrote".split()
 )
+# What changes in a patch when only others do: the names of blobs and the
+# numbers of lines.
+BLOBS = re.compile(rb"^index [0-9a-f]{40}\.\.[0-9a-f]{40}.*\n", re.M)
+PLACE = re.compile(rb"^@@ -[\d,]+ \+[\d,]+ @@", re.M)
 # Flags that make the output depend on the commit alone.
 FORMAT_PATCH = (
     "format-patch --stdout --zero-commit --no-signature --no-numbered --no-stat "
@@ -92,6 +97,12 @@ def parse_patch(content):
     payload = message.get_payload(decode=True).decode()
     body = re.split(r"^(?:---|diff --git .*)$", payload, maxsplit=1, flags=re.M)[0]
     return subject, body.strip("\n")
+
+
+def hash_patch(content):
+    """Return a hash of a patch that doesn't depend on where its lines are."""
+    content = PLACE.sub(b"@@", BLOBS.sub(b"", content))
+    return hashlib.sha256(content).hexdigest()
 
 
 def list_patches(directory):

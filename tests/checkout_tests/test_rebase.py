@@ -1,8 +1,11 @@
 import hashlib
+import os
 import re
 import shutil
+import subprocess
+import sys
 
-from .utils import FILES, NO_NETWORK, RELEASE, SDIST, ProjectTestCase, make_sdist
+from .utils import FILES, NO_NETWORK, RELEASE, ROOT, SDIST, ProjectTestCase, make_sdist
 
 FEATURE_RELEASE, _, number = RELEASE.rpartition(".")
 NEXT = f"{FEATURE_RELEASE}.{int(number) + 1}"
@@ -139,23 +142,39 @@ class RebaseTests(ProjectTestCase):
         self.assertIn("Nothing to do", process.stderr)
 
     def test_overlay(self):
-        """An overlay's patch stands for one of which only blobs are others."""
+        """An overlay's patch stands for one that is only moved."""
         overlay = self.project.path / "patches" / "main"
         overlay.mkdir()
         patch = self.project.patches / self.project.MODELS
         shutil.copy(patch, overlay)
-        (overlay / "series").write_text(
-            f"Base: main\nVersion: 6.2\nWhy: Good reasons.\n\nOverride: {patch.name}\n"
-            f"Of: {hashlib.sha256(patch.read_bytes()).hexdigest()}\nWhy: Others.\n"
-        )
+        self.write_overlay(overlay, "0" * 64)
+        process = self.project.script("--check")
+        self.assertError(process, f"patches/main/{patch.name} stands for a patch of")
+        self.write_overlay(overlay, self.hash(patch))
+        self.assertSucceeds(self.project.script("--check"))
+        before = patch.read_text()
         self.assertSucceeds(
             self.rebase(self.release(models=lambda text: text + "line 31\n"))
         )
-        self.assertIn(
-            hashlib.sha256(patch.read_bytes()).hexdigest(),
-            (overlay / "series").read_text(),
-        )
+        self.assertNotEqual(patch.read_text(), before)
         self.assertSucceeds(self.project.script("--check"))
+
+    def write_overlay(self, overlay, digest):
+        (overlay / "series").write_text(
+            "Base: main\nVersion: 6.2\nWhy: Good reasons.\n\n"
+            f"Override: {self.project.MODELS}\nOf: {digest}\nWhy: Others.\n"
+        )
+
+    def hash(self, patch):
+        """Return what the scripts identify the content of a patch by."""
+        code = "import series, sys; print(series.hash_patch(sys.stdin.buffer.read()))"
+        with patch.open() as stream:
+            return subprocess.check_output(
+                [sys.executable, "-c", code],
+                env={**os.environ, "PYTHONPATH": str(ROOT / "patches")},
+                stdin=stream,
+                text=True,
+            ).strip()
 
     def test_conflict(self):
         digest = self.release(models=lambda text: text.replace("line 2\n", "new\n"))
