@@ -236,7 +236,9 @@ def classify(step, other, part):
         return "random"
     if part in ("orders", "signal_orders"):
         return "order"
-    if part == "sql" and sorted(step[part]) == sorted(other[part]):
+    if part in ("sql", "seen") and sort_entries(step[part]) == sort_entries(
+        other[part]
+    ):
         return "order"
     if part == "error" and step["error"] and not other["error"]:
         return "better"
@@ -245,6 +247,10 @@ def classify(step, other, part):
     if step["error"] and (not other["error"] or gets_further(step, other)):
         return "better"
     return "different"
+
+
+def sort_entries(entries):
+    return sorted(map(json.dumps, entries))
 
 
 def gets_further(step, other):
