@@ -3,18 +3,18 @@
 Run Django's tests in the patched checkout, and the tests of the series.
 
 Without a test label this runs all that CI runs: the checks of the series and
-of style, upstream's tests that the series is about, the tests in tests/, and
-the coverage of the lines that the series adds. It runs on SQLite, and on each
-server that answers. With labels it is Django's own runner, on SQLite unless
---db says otherwise: its labels, options and output. Packages in tests/ are
-labels, too.
+of style, upstream's tests that the series is about, the tests in tests/, those
+of migrations on the long-term support release, and the coverage of the lines
+that the series adds. It runs on SQLite, and on each server that answers. With
+labels it is Django's own runner, on SQLite unless --db says otherwise: its
+labels, options and output. Packages in tests/ are labels, too.
 
     ./runtests.py
     ./runtests.py --db all
     ./runtests.py migrations schema
     ./runtests.py migrations.test_state --db postgresql -k rename --failfast
     ./runtests.py --topic backwards migrations
-    ./runtests.py --django 5.2.19 migrations schema
+    ./runtests.py --django 5.2.19 --python 3.10 migrations schema
 
 This makes the checkout and a virtual environment in build/ if they're missing.
 """
@@ -24,9 +24,11 @@ This makes the checkout and a virtual environment in build/ if they're missing.
 import argparse
 import contextlib
 import fcntl
+import glob
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -71,6 +73,16 @@ OUR_DATABASE_LABELS = [
     "reversal_tests.test_interruptions",
 ]
 
+# The long-term support release: the Pythons that it supports, and what is
+# tested there.
+LTS = ROOT / "patches" / "5.2"
+LTS_PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+LTS_LABELS = {
+    "sqlite": ["migrations", "migrate_signals", "schema"],
+    "postgresql": ["migrations", "schema"],
+    "mysql": ["migrations", "schema"],
+}
+
 SETTINGS = {
     "sqlite": "settings_sqlite",
     "postgresql": "settings_postgresql",
@@ -102,11 +114,15 @@ except Exception as e:
     raise SystemExit(str(e).splitlines()[0])
 """
 
+# Virtual environments are made with both modules.
+ASK = "import pip, sys, venv; print(sys.executable, *sys.version_info[:2], sep='\\n')"
+
 # What only runs on databases or with libraries that aren't there.
 NOT_COVERED = ["*/backends/oracle/*", "*/contrib/gis/*"]
 
 # The parts of what CI runs.
-STEPS = ["series", "lint", "docs", "upstream", "own", "coverage"]
+TEST_STEPS = {"upstream", "own", "bases"}
+STEPS = ["series", "lint", "docs", "upstream", "own", "bases", "coverage"]
 
 # The options of Django's runner, which are passed on to it: without a value,
 # with one, and with one that may be left out.
@@ -155,6 +171,12 @@ def parse_args(args=None):
         "a version, or the path of a clone",
     )
     parser.add_argument(
+        "--python",
+        metavar="PYTHON",
+        help="run the labels with this Python: a version such as 3.10, which is looked "
+        "for, or the path of an interpreter",
+    )
+    parser.add_argument(
         "--only",
         choices=STEPS,
         action="append",
@@ -197,6 +219,10 @@ def parse_args(args=None):
         parser.error("--django needs the labels of tests")
     if options.django and (options.checkout or options.topic):
         parser.error("--django excludes --checkout and --topic")
+    if options.python and not options.has_label:
+        parser.error("--python needs the labels of tests")
+    if options.python and options.no_venv:
+        parser.error("--python and --no-venv exclude each other")
     return options, args
 
 
@@ -236,50 +262,101 @@ def note(message):
     print(f"note: {message}", file=sys.stderr, flush=True)
 
 
-def enter_venv():
+def enter_venv(name=None):
     """
     Run this script again with the Python of the project's own virtual
     environment, which is made first if need be.
     """
-    output = subprocess.run(
-        [ROOT / "django_checkout.sh", "--python"], stdout=subprocess.PIPE
-    )
-    if output.returncode:
-        sys.exit(output.returncode)
-    python = output.stdout.decode().strip()
-    version = subprocess.check_output(
-        [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
-    )
-    venv = BUILD / f"venv-{version.decode().strip()}"
-    executable = venv / "bin" / "python"
+    python, version = choose_python(name)
+    executable = prepare_venv(python, version)
+    if Path(sys.prefix) != executable.parents[1]:
+        os.execv(executable, [executable, *sys.argv])
+
+
+def prepare_venv(python, version):
+    """Return the Python of a virtual environment that has the requirements."""
+    venv = BUILD / f"venv-{version}"
     with lock("venv", "is installing packages"):
-        if Path(sys.prefix) != venv:
-            # Without this file it was never finished.
-            if not ((venv / "requirements.txt").exists() and executable.exists()):
-                print(f"Making build/{venv.name}.", flush=True)
-                command = [python, "-m", "venv", "--clear", venv]
-                if subprocess.run(command).returncode:
-                    error(f"could not make build/{venv.name}")
-                (venv / "requirements.txt").touch()
-            os.execv(executable, [executable, *sys.argv])
-        obstacle = install("requirements.txt")
+        executable = make_venv(python, venv)
+        obstacle = install("requirements.txt", executable)
     if obstacle:
         error(f"{obstacle}: is there a network?")
+    return executable
 
 
-def install(name):
+def choose_python(name=None):
+    """Return the path and the version of the Python that's called for."""
+    if name is None:
+        output = subprocess.run(
+            [ROOT / "django_checkout.sh", "--python"], stdout=subprocess.PIPE
+        )
+        if output.returncode:
+            sys.exit(output.returncode)
+        return ask_python(output.stdout.decode().strip())
+    is_version = re.fullmatch(r"\d+\.\d+", name)
+    found = find_python(name) if is_version else ask_python(name)
+    if not found:
+        error(f"--python {name}: found no such Python with pip and venv")
+    return found
+
+
+def find_python(version):
+    """Return the path and the version of a Python, or None."""
+    name = f"python{version}"
+    for pattern in (
+        shutil.which(name) or "",
+        os.path.expanduser(f"~/.pyenv/versions/{version}.*/bin/{name}"),
+        f"/usr/local/bin/{name}",
+        f"/opt/homebrew/bin/{name}",
+        f"/opt/python*/bin/{name}",
+    ):
+        for path in sorted(glob.glob(pattern)):
+            if found := ask_python(path):
+                return found
+
+
+def ask_python(path):
+    """Return the path and the version that a Python itself says, or None."""
+    try:
+        # A command that exists may still not run: pyenv's shims.
+        process = subprocess.run(
+            [path, "-c", ASK],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:
+        return
+    if not process.returncode:
+        executable, *version = process.stdout.decode().splitlines()
+        return executable, ".".join(version)
+
+
+def make_venv(python, venv):
+    """Make a virtual environment. Return its Python."""
+    executable = venv / "bin" / "python"
+    # Without this file it was never finished.
+    if not ((venv / "requirements.txt").exists() and executable.exists()):
+        print(f"Making build/{venv.name}.", flush=True)
+        command = [python, "-m", "venv", "--clear", venv]
+        if subprocess.run(command).returncode:
+            error(f"could not make build/{venv.name}")
+        (venv / "requirements.txt").touch()
+    return executable
+
+
+def install(name, executable=Path(sys.executable)):
     """Install requirements. Return None, or why that's impossible."""
     requirements = TESTS / name
-    stamp = Path(sys.prefix) / name
+    venv = executable.parents[1]
+    stamp = venv / name
     if stamp.exists() and stamp.read_bytes() == requirements.read_bytes():
         return
     log = BUILD / "pip-install.log"
-    venv = Path(sys.prefix).name
-    print(f"Installing tests/{name} into build/{venv}, see build/{log.name}.")
+    print(f"Installing tests/{name} into build/{venv.name}, see build/{log.name}.")
     sys.stdout.flush()
     with log.open("wb") as stream:
         pip = subprocess.run(
-            [sys.executable, "-m", "pip", "install", "-r", requirements],
+            [executable, "-m", "pip", "install", "-r", requirements],
             stdout=stream,
             stderr=subprocess.STDOUT,
         )
@@ -325,11 +402,11 @@ def make_checkout(django=None, topic=None):
         sys.exit(message or status)
 
 
-def environment(database=None):
+def environment(database=None, checkout=None):
     # Our packages and settings can be imported beside upstream's.
     env = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(TESTS)]),
+        "PYTHONPATH": os.pathsep.join([str(checkout or CHECKOUT), str(TESTS)]),
     }
     if database:
         env["DJANGO_SETTINGS_MODULE"] = SETTINGS[database]
@@ -347,7 +424,7 @@ def choose_databases(options):
             if obstacle:
                 error(f"--db {database}: {obstacle}: {ADVICE[database]}")
         return databases, []
-    if options.has_label or not {"upstream", "own"} & set(options.only or STEPS):
+    if options.has_label or not TEST_STEPS & set(options.only or STEPS):
         return ["sqlite"], []
     obstacles = {database: get_obstacle(database, options) for database in SETTINGS}
     left_out = [database for database in SETTINGS if obstacles[database]]
@@ -454,8 +531,8 @@ class Run:
             self.failed_steps.append(title)
 
 
-def runner(*args):
-    return [CHECKOUT / "tests" / "runtests.py", "--noinput", *args]
+def runner(*args, checkout=None):
+    return [(checkout or CHECKOUT) / "tests" / "runtests.py", "--noinput", *args]
 
 
 def run_labels(args, databases):
@@ -516,7 +593,7 @@ def measure_time(run, databases, steps, args):
 
 
 def summarize(run, left_out, steps):
-    has_tests = {"upstream", "own"} & set(steps)
+    has_tests = TEST_STEPS & set(steps)
     if has_tests and not (run.passed or run.failed or run.skipped):
         run.failed_steps.append("no test is selected by the given options")
     for title in run.failed_steps:
@@ -555,6 +632,54 @@ def add_steps(run, args, databases, steps):
                 [*command, *runner(*args, *OUR_DATABASE_LABELS)],
                 env=environment(database),
             )
+    if "bases" in steps:
+        add_bases(run, args, databases)
+
+
+def add_bases(run, args, databases):
+    """Test the long-term support release, which other Pythons run, too."""
+    release = get_lts_release()
+    checkout = get_checkout(release)
+    run.add_step(
+        f"series on Django {release}",
+        [ROOT / "django_checkout.sh", "--django", release, "--check"],
+    )
+    for database in databases:
+        if database not in LTS_LABELS:
+            continue
+        # On servers, one is enough.
+        pythons = {"{}.{}".format(*sys.version_info): sys.executable}
+        if database == "sqlite":
+            pythons = prepare_lts_pythons(release)
+        for version, python in pythons.items():
+            run.add_step(
+                f"Django {release} on {database} with Python {version}",
+                [python, *runner(*args, *LTS_LABELS[database], checkout=checkout)],
+                env=environment(database, checkout),
+            )
+
+
+def get_lts_release():
+    """Return the release that is pinned."""
+    return re.search(r"django-(.+)\.tar\.gz", (LTS / "SHA256SUMS").read_text())[1]
+
+
+def prepare_lts_pythons(release):
+    """
+    Return the oldest and the newest Python that the release supports and that
+    are there, by version, in virtual environments of their own.
+    """
+    found = [python for python in map(find_python, LTS_PYTHONS) if python]
+    chosen = {version: python for python, version in (*found[:1], *found[-1:])}
+    missing = [v for v in (LTS_PYTHONS[0], LTS_PYTHONS[-1]) if v not in chosen]
+    if missing:
+        note(
+            f"Django {release}: found no Python {' or '.join(missing)}, tested with "
+            f"{' and '.join(chosen) or 'none'}"
+        )
+    return {
+        version: prepare_venv(python, version) for version, python in chosen.items()
+    }
 
 
 def add_lint(run):
@@ -603,7 +728,7 @@ def main():
     global CHECKOUT
     options, args = parse_args()
     if not options.no_venv:
-        enter_venv()
+        enter_venv(options.python)
     if options.checkout:
         CHECKOUT = options.checkout.resolve()
     else:

@@ -1,9 +1,14 @@
 import ast
+import contextlib
 import importlib.util
+import io
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
+from unittest import mock
 
 from django.test import SimpleTestCase
 
@@ -86,6 +91,8 @@ class OptionTests(SimpleTestCase):
             ("--parallel migrations", "argument --parallel: invalid"),
             ("-k", "argument -k: expected one argument"),
             ("--db=all --settings=x", "--db and --settings exclude each other"),
+            ("--python=3.12 --only=lint", "--python needs the labels of tests"),
+            ("version --python=3.12 --no-venv", "--python and --no-venv exclude"),
         ]:
             with self.subTest(args=args):
                 process = subprocess.run(
@@ -118,6 +125,124 @@ class OptionTests(SimpleTestCase):
 
     def test_own_packages_are_labels(self):
         self.assertIn("checkout_tests", runner.OUR_LABELS)
+
+
+class PythonTests(SimpleTestCase):
+    def setUp(self):
+        self.home = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.home)
+        self.bin = self.home / "bin"
+        self.versions = self.home / ".pyenv" / "versions"
+        env = {"HOME": str(self.home), "PATH": f"{self.bin}:/usr/bin:/bin"}
+        self.enterContext(mock.patch.dict(os.environ, env))
+
+    def fake_python(self, path, answer="", status=0):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\nprintf '{answer}'\nexit {status}\n")
+        path.chmod(0o755)
+        return path
+
+    def test_version_is_looked_for(self):
+        """A command that exists may not run, and a Python may lack modules."""
+        self.fake_python(self.bin / "python3.99", status=127)
+        self.fake_python(self.versions / "3.99.1/bin/python3.99", status=1)
+        self.fake_python(self.versions / "3.9.9/bin/python3.99", "wrong\n3\n9\n")
+        path = self.versions / "3.99.2/bin/python3.99"
+        self.fake_python(path, f"{path}\n3\n99\n")
+        self.assertEqual(runner.choose_python("3.99"), (str(path), "3.99"))
+
+    def test_path(self):
+        path = self.fake_python(self.home / "mine", "/my/python\n3\n99\n")
+        self.assertEqual(runner.choose_python(str(path)), ("/my/python", "3.99"))
+
+    def test_real_python(self):
+        version = "{}.{}".format(*sys.version_info)
+        self.assertEqual(runner.ask_python(sys.executable), (sys.executable, version))
+
+    def test_not_found(self):
+        for name in ("3.99", "/nonexistent/python", str(self.home), "/bin/false"):
+            with self.subTest(name=name):
+                process = run_tests("version", "--python", name)
+                self.assertEqual(process.returncode, 1)
+                self.assertEqual(
+                    process.stderr,
+                    f"error: --python {name}: found no such Python with pip and venv\n",
+                )
+
+
+class BasesTests(SimpleTestCase):
+    """What is tested on the long-term support release."""
+
+    release = runner.get_lts_release()
+
+    def get_steps(self, databases, *versions):
+        """Return the steps when these Pythons are found, and what is said."""
+        run = runner.Run()
+        found = {version: (f"/bin/{version}", version) for version in versions}
+        with (
+            mock.patch.object(runner, "find_python", found.get),
+            mock.patch.object(runner, "prepare_venv", lambda *python: "-".join(python)),
+            contextlib.redirect_stderr(io.StringIO()) as stderr,
+        ):
+            runner.add_steps(run, ["--failfast"], databases, ["bases"])
+        return run.steps, stderr.getvalue()
+
+    def get_titles(self, *args):
+        steps, message = self.get_steps(*args)
+        start = f"Django {self.release} on sqlite with Python "
+        titles = [title for title, *_ in steps if title.startswith(start)]
+        return [title.removeprefix(start) for title in titles], message
+
+    def test_steps(self):
+        versions = ("3.9", "3.10", "3.12", "3.14", "3.15")
+        steps, message = self.get_steps(list(runner.SETTINGS), *versions)
+        own = "{}.{}".format(*sys.version_info)
+        self.assertEqual(
+            [title for title, *_ in steps],
+            [
+                f"series on Django {self.release}",
+                f"Django {self.release} on sqlite with Python 3.10",
+                f"Django {self.release} on sqlite with Python 3.14",
+                f"Django {self.release} on postgresql with Python {own}",
+                f"Django {self.release} on mysql with Python {own}",
+            ],
+        )
+        self.assertEqual(message, "")
+        checkout = runner.BUILD / f"django-{self.release}"
+        _, command, kwargs = steps[1]
+        self.assertEqual(
+            list(map(str, command)),
+            ["/bin/3.10-3.10", f"{checkout}/tests/runtests.py", "--noinput"]
+            + ["--failfast", "migrations", "migrate_signals", "schema"],
+        )
+        path = kwargs["env"]["PYTHONPATH"].split(os.pathsep)
+        self.assertEqual(path, [str(checkout), str(runner.TESTS)])
+        self.assertEqual(steps[3][1][0], sys.executable)
+        self.assertEqual(steps[3][1][-2:], ["migrations", "schema"])
+
+    def test_pythons(self):
+        for versions, tested, message in [
+            (["3.10", "3.14"], ["3.10", "3.14"], ""),
+            (["3.10", "3.13"], ["3.10", "3.13"], "no Python 3.14, tested with 3.10 "),
+            (["3.11", "3.14"], ["3.11", "3.14"], "no Python 3.10, tested with 3.11 "),
+            (["3.12"], ["3.12"], "no Python 3.10 or 3.14, tested with 3.12\n"),
+            ([], [], "no Python 3.10 or 3.14, tested with none\n"),
+        ]:
+            with self.subTest(versions=versions):
+                titles, stderr = self.get_titles(["sqlite"], *versions)
+                self.assertEqual(titles, tested)
+                self.assertIn(message, stderr)
+                self.assertEqual(stderr.count("\n"), bool(message))
+
+    def test_one_server(self):
+        steps, message = self.get_steps(["postgresql"])
+        self.assertEqual(len(steps), 2)
+        self.assertEqual(message, "")
+
+    def test_other_settings(self):
+        """Those that --settings gives may be for anything."""
+        steps, _ = self.get_steps([None])
+        self.assertEqual([title for title, *_ in steps[1:]], [])
 
 
 class CountTests(SimpleTestCase):
