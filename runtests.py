@@ -217,8 +217,8 @@ def parse_args(args=None):
             parser.error(f"--checkout {options.checkout}: no checkout of Django")
     if options.django and not options.has_label:
         parser.error("--django needs the labels of tests")
-    if options.django and (options.checkout or options.topic):
-        parser.error("--django excludes --checkout and --topic")
+    if options.django and options.checkout:
+        parser.error("--django and --checkout exclude each other")
     if options.python and not options.has_label:
         parser.error("--python needs the labels of tests")
     if options.python and options.no_venv:
@@ -376,12 +376,12 @@ def make_checkout(django=None, topic=None):
     arguments = []
     if django:
         CHECKOUT = get_checkout(django)
-        arguments = ["--django", django]
-    elif topic:
+        arguments += ["--django", django]
+    if topic:
         # The same as in patches/topics.py.
         slug = re.sub(r"\W+", "-", topic.lower())
         CHECKOUT = CHECKOUT.with_name(f"{CHECKOUT.name}-{slug}")
-        arguments = ["--topic", topic]
+        arguments += ["--topic", topic]
     process = subprocess.Popen(
         [ROOT / "django_checkout.sh", *arguments],
         stdout=subprocess.DEVNULL,

@@ -81,10 +81,13 @@ class TopicTests(ProjectTestCase):
         self.replace("# A comment.\n", "# A comment.\n\nTopic: last\nNeeds: third\n")
         self.assertEqual(len(self.make("last", "last")), 4)
 
-    def test_clone(self):
+    def make_clone(self):
         clone = self.project.path / "mine"
         shutil.copytree(self.project.checkout, clone)
         self.project.git("-C", str(clone), "reset", "--hard", "upstream")
+
+    def test_clone(self):
+        self.make_clone()
         process = self.project.script("--django", "mine", "--topic", "alone")
         self.assertSucceeds(process)
         path = self.project.path / "build" / "django-mine-alone"
@@ -154,7 +157,7 @@ class TopicTests(ProjectTestCase):
             sys.executable, "runtests.py", "--no-venv", *args
         )
 
-    def test_runtests(self):
+    def add_runner(self):
         # What stands in for Django's runner says where it is.
         self.project.git("reset", "--hard", "upstream")
         (self.project.checkout / "tests").mkdir()
@@ -165,10 +168,23 @@ class TopicTests(ProjectTestCase):
         self.project.commit("Added a runner.")
         self.assertSucceeds(self.project.script("--export"))
         self.project.fill_in()
+
+    def test_runtests(self):
+        self.add_runner()
         process = self.run_tests("--topic", "Good reasons.", "version", "-k", "x")
         self.assertSucceeds(process)
         path = self.project.path / "build" / f"django-{RELEASE}-good-reasons-" / "tests"
         self.assertEqual(process.stdout, f"{path} --noinput version -k x\n")
+
+    def test_runtests_on_clone(self):
+        self.add_runner()
+        self.make_clone()
+        process = self.run_tests(
+            *["--django", "mine", "--topic", "Good reasons.", "version"]
+        )
+        self.assertSucceeds(process)
+        path = self.project.path / "build" / "django-mine-good-reasons-" / "tests"
+        self.assertEqual(process.stdout, f"{path} --noinput version\n")
 
     def test_runtests_errors(self):
         process = self.run_tests("--topic", "nonsense", "version")
