@@ -340,10 +340,14 @@ class Checkout:
         errors = series.check(PATCHES)
         name = PATCHES.relative_to(ROOT)
         errors += [f"{name}/{error}" for error in topics.check(PATCHES)]
+        changes = []
         for overlay in find_overlays(Series(PATCHES)):
             errors += overlay.check()
             for name in overlay.get_outdated():
-                say(describe_change(overlay, name))
+                changes.append(describe_change(overlay, name))
+        # One patch may have changed for several overlays.
+        for change in dict.fromkeys(changes):
+            say(change)
         if docs.PATH.exists() and docs.PATH.read_text() != docs.render(PATCHES):
             errors.append("docs/series.md is made by --export, and out of date")
         for error in errors[:-1]:

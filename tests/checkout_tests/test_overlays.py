@@ -124,6 +124,19 @@ class OverlayTests(ProjectTestCase):
         self.assertRegex(process.stderr, r"(?m)^ +\+ *\+twenty$")
         # What both of them change.
         self.assertNotRegex(process.stderr, r"(?m)^ +[+-] *\+two$")
+        # It's shown once for all overlays.
+        other = self.overlay.with_name("other")
+        shutil.copytree(self.overlay, other)
+        series = other / "series"
+        series.write_text(series.read_text().replace(" 5.2\n", " 5.3\n"))
+        process = self.project.script("--check")
+        self.assertEqual(process.stderr.count("has changed:\n"), 1)
+        for name in ("5.2", "other"):
+            self.assertIn(
+                f"error: patches/{name}/{self.project.MODELS} stands for a patch",
+                process.stderr,
+            )
+        shutil.rmtree(other)
         # Without the checkouts there is nothing to compare but the files.
         shutil.rmtree(self.release)
         shutil.rmtree(self.old)
