@@ -100,7 +100,10 @@ def parse_patch(content):
 
 
 def hash_patch(content):
-    """Return a hash of a patch that doesn't depend on where its lines are."""
+    """
+    Return a hash of a patch, its message included, that doesn't depend on
+    where in the files its lines are.
+    """
     content = PLACE.sub(b"@@", BLOBS.sub(b"", content))
     return hashlib.sha256(content).hexdigest()
 

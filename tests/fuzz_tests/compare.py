@@ -13,7 +13,8 @@ Differences have kinds, and those that are expected don't count:
                difference to a stock that renders all models after each change
     stricter   the same for an error that the patched Django raises, and stock
                only if it renders all models after each change
-    order      the same statements in another order, or registries in another
+    order      the same statements, or what data migrations see, in another
+               order, or registries in another
     random     backwards to random targets, for which stock lacks the columns
                of later migrations
 
@@ -236,9 +237,7 @@ def classify(step, other, part):
         return "random"
     if part in ("orders", "signal_orders"):
         return "order"
-    if part in ("sql", "seen") and sort_entries(step[part]) == sort_entries(
-        other[part]
-    ):
+    if part in ("sql", "seen") and is_reordered(step[part], other[part]):
         return "order"
     if part == "error" and step["error"] and not other["error"]:
         return "better"
@@ -249,8 +248,9 @@ def classify(step, other, part):
     return "different"
 
 
-def sort_entries(entries):
-    return sorted(map(json.dumps, entries))
+def is_reordered(entries, others):
+    """Return whether two lists of JSON values have the same ones."""
+    return sorted(map(json.dumps, entries)) == sorted(map(json.dumps, others))
 
 
 def gets_further(step, other):
